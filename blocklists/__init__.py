@@ -1,0 +1,1 @@
+"""How a list travels: source -> rules -> bundle -> a school's disk."""

@@ -1,0 +1,1 @@
+"""What people look at. For now the Vietnamese and English message catalogue."""

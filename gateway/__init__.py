@@ -1,0 +1,1 @@
+"""The running box: DNS, metrics and the command line."""

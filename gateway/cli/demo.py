@@ -1,0 +1,68 @@
+"""`manglanh demo`: a whole pretend school on this machine, with no internet."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dashboard.catalogue import Translate
+from gateway.cli.terminal import BAD_USE, CommandError, terminal
+
+
+def demo(
+    context: typer.Context,
+    *,
+    upstream: Annotated[str, typer.Option("--upstream", help="A real upstream instead of the built-in one: 9.9.9.9, tls://...")] = "",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port to answer on.")] = 5353,
+) -> None:
+    """Run a pretend school, no internet needed. Ctrl-C ends it and leaves nothing behind."""
+    from blocklists.compile import compile_starter
+    from dashboard.catalogue import block_texts
+    from gateway import supervisor
+    from gateway.cli.demo_place import noted
+    from gateway.cli.demo_school import TRIES, school_yaml, tour
+
+    speaker = terminal(context)
+    _ = speaker.translate
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="manglanh-demo-")))
+        address = _checked(upstream, _) if upstream else stack.enter_context(_internet())
+        config = directory / "school.yaml"
+        config.write_text(school_yaml(directory, port, address, speaker.language), encoding="utf-8")
+        starter = compile_starter(directory / "starter")
+        stack.enter_context(noted(config))
+        text = tour(config, port, TRIES, _, has_dig=shutil.which("dig") is not None)
+        code = supervisor.run(
+            config,
+            starter=starter,
+            metrics=None,
+            texts=block_texts(speaker.language),
+            runtime=directory / "run",
+            on_ready=lambda: typer.echo(text),
+        )
+    raise typer.Exit(code)
+
+
+@contextmanager
+def _internet() -> Iterator[str]:
+    """The built-in upstream, on a free loopback port, while this lasts."""
+    from gateway.demo_internet import DemoInternet
+
+    internet = DemoInternet()
+    try:
+        yield internet.address
+    finally:
+        internet.close()
+
+
+def _checked(upstream: str, _: Translate) -> str:
+    from policies.upstream_address import parse
+
+    try:
+        return str(parse(upstream))
+    except ValueError as error:
+        raise CommandError(_("--upstream {text}: {why}").format(text=upstream, why=error), BAD_USE) from None

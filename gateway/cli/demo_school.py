@@ -1,0 +1,140 @@
+"""The pretend school of `manglanh demo`: its school file, and what there is to try in it. Pure.
+
+Each group is a network of loopback addresses, so that one machine can ask as anybody: dig's ``-b`` sets the address to ask
+from. ``TRIES`` is both what the command prints and what the tests put to the real policy.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dashboard.catalogue import Translate
+
+SCHOOL = "Trường Mạng Lành"
+GROUPS: tuple[tuple[str, str, str], ...] = (
+    ("lop-mam", "Lớp Mầm", "mam-non"),
+    ("3b", "Lớp 3B", "tieu-hoc"),
+    ("6a1", "6A1", "thcs"),
+    ("10a2", "10A2", "thpt"),
+    ("giao-vien", "Giáo viên", "staff"),
+    ("khach", "Khách", "guest"),
+)
+"""name, title and tier; the group's number from 1 is N in its network 127.0.N.0/24"""
+
+EXAM_SITE = "thi.manglanh.example"
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One thing to try: who asks for what, and what comes of it."""
+
+    group: str
+    name: str
+    rtype: str
+    verdict: Literal["block", "allow", "rewrite"]
+    shows: str
+    """a message id"""
+
+
+def _(message: str) -> str:
+    """Marks a message for the catalogue; it is translated where it is printed."""
+    return message
+
+
+TRIES: tuple[Try, ...] = (
+    Try("lop-mam", "vnexpress.net", "A", "block", _("the youngest see only what was chosen for them")),
+    Try("lop-mam", "hoc10.vn", "A", "allow", _("a learning site is open to everybody")),
+    Try("lop-mam", "tongdai111.vn", "A", "allow", _("help for children is always open")),
+    Try("3b", "www.tiktok.com", "A", "block", _("a social network, blocked in primary school")),
+    Try("3b", "www.youtube.com", "A", "block", _("video, blocked in primary school unless a teacher opens it for a lesson")),
+    Try("6a1", "fun88.com", "A", "block", _("a casino: NXDOMAIN, and the reason in the extended error (EDE)")),
+    Try("6a1", "vnexpress.net", "A", "allow", _("an ordinary site is simply answered")),
+    Try("6a1", "www.google.com.vn", "A", "rewrite", _("safe search: an alias of forcesafesearch.google.com")),
+    Try("6a1", "www.youtube.com", "A", "rewrite", _("YouTube in its restricted mode")),
+    Try("6a1", "cloaked.example", "A", "allow", _("an allowed name that turns out to be an alias of a tracker: the answer is refused")),
+    Try("6a1", "vnexpress.net", "HTTPS", "allow", _("Encrypted Client Hello (ech) is taken out of the answer")),
+    Try("10a2", "www.facebook.com", "A", "allow", _("a social network, open in upper secondary school")),
+    Try("giao-vien", "www.google.com.vn", "A", "allow", _("staff search without the filter")),
+    Try("giao-vien", "unlawful.manglanh.test", "A", "block", _("what the authorities lock is blocked for staff too")),
+    Try("khach", "fun88.com", "A", "block", _("a guest may be anybody's child")),
+)
+
+
+def client_of(group: str) -> str:
+    """The loopback address that asks as this group: ``6a1`` -> ``127.0.3.1``."""
+    number = [name for name, _title, _tier in GROUPS].index(group) + 1
+    return f"127.0.{number}.1"
+
+
+def school_yaml(directory: Path, port: int, upstream: str, language: str) -> str:
+    """The school file: everything that the demo writes stays below ``directory``."""
+    quote = json.dumps
+    groups = "\n".join(
+        f"  - {{name: {quote(name)}, title: {json.dumps(title, ensure_ascii=False)}, tier: {tier}, clients: [127.0.{number}.0/24]}}"
+        for number, (name, title, tier) in enumerate(GROUPS, 1)
+    )
+    return f"""\
+school:
+  name: {SCHOOL}
+  language: {language}
+  contact: co-chu-nhiem@manglanh.example
+dns:
+  listen: ["127.0.0.1:{port}"]
+  upstreams: [{quote(upstream)}]
+  allow_from: [127.0.0.0/8]
+lists: {{directory: {quote(str(directory / "lists"))}}}
+state: {quote(str(directory / "state.json"))}
+groups:
+{groups}
+default_group: khach
+"""
+
+
+def dig(group: str, name: str, rtype: str, port: int) -> str:
+    kind = "" if rtype == "A" else f" {rtype}"
+    return f"dig -b {client_of(group)} -p {port} @127.0.0.1 {name}{kind}"
+
+
+def ask(group: str, name: str, rtype: str) -> str:
+    kind = "" if rtype == "A" else f" --type {rtype}"
+    return f"manglanh ask {name} --client {client_of(group)}{kind}"
+
+
+def tour(config: Path, port: int, tries: tuple[Try, ...], translate: Translate, *, has_dig: bool) -> str:
+    """What `demo` prints: group by group the lines to type and what each will show, then switching, explaining, watching."""
+    lines = [
+        translate("A pretend school is running: {school}").format(school=SCHOOL),
+        translate("Its school file, to look at or to change: {config}").format(config=config),
+        translate("Type these lines in a second terminal. Ctrl-C here ends everything."),
+    ]
+    for name, title, tier in GROUPS:
+        lines += ["", f"# {title} ({tier}), {client_of(name)}"]
+        for item in (item for item in tries if item.group == name):
+            command = dig(name, item.name, item.rtype, port) if has_dig else ask(name, item.name, item.rtype)
+            lines.append(f"{command:<72} # {translate(item.shows)}")
+    return "\n".join([*lines, "", *_lesson(port, translate, has_dig=has_dig), "", *_looking(translate, has_dig=has_dig)]) + "\n"
+
+
+def _lesson(port: int, translate: Translate, *, has_dig: bool) -> list[str]:
+    def look(name: str) -> str:
+        return dig("6a1", name, "A", port) if has_dig else ask("6a1", name, "A")
+
+    steps = (
+        (f'manglanh mode 6a1 exam --for 45m --reason "Kiểm tra" --site {EXAM_SITE}', _("class 6A1 sits an exam, for 45 minutes at most")),
+        (look("vnexpress.net"), _("now blocked: not on the exam's list")),
+        (look(EXAM_SITE), _("the exam's own site is open")),
+        ("manglanh mode 6a1 normal", _("the exam is over")),
+        (look("vnexpress.net"), _("answered again")),
+    )
+    return [f"# {translate('A class is switched to an exam and back')}", *(f"{line:<72} # {translate(shows)}" for line, shows in steps)]
+
+
+def _looking(translate: Translate, *, has_dig: bool) -> list[str]:
+    steps = (
+        ("manglanh explain fun88.com --client 127.0.3.1", _("why: the rung that decided, and all the others")),
+        ("manglanh tail", _("decisions as they are made; nothing is stored")),
+        ("manglanh selftest --client 127.0.3.1", _("which categories are filtered, as a record for the yearly review")),
+        *(((ask("6a1", "fun88.com", "A"), _("like dig, in plain words")),) if has_dig else ()),
+    )
+    return [f"# {translate('Looking inside')}", *(f"{line:<72} # {translate(shows)}" for line, shows in steps)]

@@ -1,0 +1,47 @@
+"""`manglanh resolver` and `manglanh run`: start the box's processes and stay until they end."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.options import CONFIG
+from gateway.cli.terminal import BAD_USE, CommandError, terminal
+
+METRICS = Annotated[str, typer.Option("--metrics", help="Serve Prometheus metrics on HOST:PORT, for example 127.0.0.1:9153.")]
+TRIAL_METRICS = "127.0.0.1:9153"
+
+
+def resolver(context: typer.Context, config: CONFIG = None, metrics: METRICS = "") -> None:
+    """Answer DNS queries as the school file says. SIGHUP or a changed file reloads; SIGTERM ends."""
+    _serve(context, config, metrics)
+
+
+def run(context: typer.Context, config: CONFIG = None, metrics: METRICS = TRIAL_METRICS) -> None:
+    """Run the whole box for a trial: the resolver, with metrics. In production systemd starts it."""
+    _serve(context, config, metrics)
+
+
+def _serve(context: typer.Context, config: Path | None, metrics: str) -> None:
+    from blocklists.compile import compile_starter
+    from dashboard.catalogue import block_texts
+    from gateway import supervisor
+    from gateway.cli.school import find, load_file
+    from gateway.runtime import runtime_directory
+    from policies.socket_address import parse_listen
+
+    _ = terminal(context).translate
+    path = find(config, _)
+    file = load_file(path, _)
+    try:
+        if metrics:
+            parse_listen(metrics)
+        runtime = runtime_directory(file)
+    except ValueError as error:
+        raise CommandError(_("--metrics {text}: {why}").format(text=metrics, why=error), BAD_USE) from None
+    except OSError as error:
+        raise CommandError(_("No directory for the sockets: {why}").format(why=error)) from None
+    starter = compile_starter(runtime / "starter")
+    raise typer.Exit(
+        supervisor.run(path, starter=starter, metrics=metrics or None, texts=block_texts(file.school.language), runtime=runtime)
+    )

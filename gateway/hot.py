@@ -1,0 +1,315 @@
+"""The hot loop: a batch of datagrams in, ready-made answers out, and what is left over for the pipeline.
+
+One system call receives up to 64 queries and one sends their answers. Between them stand two dictionary look-ups for each
+query: the client's address -> its ``Client``, and the question's bytes (everything behind the id) -> an ``Entry`` that holds
+the finished answer. Nothing is parsed, allocated for the answer or copied: the kernel gathers the id from the query and the
+rest from the entry.
+
+This file is plain Python, and the very same source is compiled by Cython where a compiler is present (``hot_compiled``, typed
+by hot_compiled.pxd). Both pass one test suite. It promises never to raise for anything that a packet says.
+"""
+
+import ctypes
+from typing import TYPE_CHECKING
+
+try:
+    import cython
+except ImportError:  # the compiler's shadow module is a build requirement, not one of a running box
+
+    class cython:  # type: ignore[no-redef]  # noqa: N801
+        compiled = False
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BATCH = 64
+SLOT = 1536
+"""bytes kept of a datagram; a longer one is no query"""
+NAME = 28
+"""sizeof(struct sockaddr_in6), the longer of the two"""
+HEADER = 12
+"""a datagram without even a DNS header is dropped"""
+CONTROL = 64
+"""room for one IP_PKTINFO or IPV6_PKTINFO message"""
+
+MSG_DONTWAIT = 0x40
+POLLOUT = 4
+
+
+class iovec(ctypes.Structure):  # noqa: N801
+    _fields_ = (("base", ctypes.c_size_t), ("len", ctypes.c_size_t))
+
+
+class msghdr(ctypes.Structure):  # noqa: N801
+    _fields_ = (
+        ("name", ctypes.c_size_t),
+        ("namelen", ctypes.c_uint32),
+        ("iov", ctypes.c_size_t),
+        ("iovlen", ctypes.c_size_t),
+        ("control", ctypes.c_size_t),
+        ("controllen", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    )
+
+
+class mmsghdr(ctypes.Structure):  # noqa: N801
+    _fields_ = (("hdr", msghdr), ("len", ctypes.c_uint32))
+
+
+class pollfd(ctypes.Structure):  # noqa: N801
+    _fields_ = (("fd", ctypes.c_int), ("events", ctypes.c_short), ("revents", ctypes.c_short))
+
+
+STRIDE = ctypes.sizeof(mmsghdr) // 4
+LEN_AT = mmsghdr.len.offset // 4
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_recvmmsg = _libc.recvmmsg
+_recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
+_sendmmsg = _libc.sendmmsg
+_sendmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
+_poll = _libc.poll
+_poll.argtypes = (ctypes.c_void_p, ctypes.c_ulong, ctypes.c_int)
+
+
+class Entry:
+    """A finished answer: ``body`` is the message without its id, kept alive here and sent from its address.
+
+    ``offsets`` are where its TTLs stand; they are aged in place at most once a second. ``hits`` counts since the last
+    collection; ``label`` says under what the answer is counted and ``cached`` which upstream answer it was made from.
+    """
+
+    __slots__ = ("address", "aged_at", "body", "cached", "expires", "fresh_until", "hits", "label", "length", "offsets")
+
+    def __init__(self, body: bytes, offsets: tuple[int, ...], now: float, expires: float, label: object, cached: object) -> None:
+        self.body = bytearray(body)
+        self.length = len(body)
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.body))
+        self.offsets = offsets
+        self.aged_at = now
+        self.expires = expires
+        self.fresh_until = min(now + 1.0, expires) if offsets else expires
+        self.hits = 0
+        self.label = label
+        self.cached = cached
+
+
+def age(entry: Entry, now: float) -> bool:
+    """Bring the TTLs of ``entry`` down to ``now``; False when it has expired and must not be sent."""
+    if now >= entry.expires:
+        return False
+    seconds = int(now - entry.aged_at)
+    if seconds > 0:
+        body = entry.body
+        for at in entry.offsets:
+            ttl = int.from_bytes(body[at : at + 4], "big") - seconds
+            body[at : at + 4] = max(ttl, 0).to_bytes(4, "big")
+        entry.aged_at += seconds
+    entry.fresh_until = min(entry.aged_at + 1.0, entry.expires)
+    return True
+
+
+class Client:
+    """One source address: the answers of its group's policy, and a token bucket (``rate`` queries/s, at most ``burst``).
+
+    A rate of 0 never fills: that is how an address that may not ask is kept out at the price of one look-up.
+    """
+
+    __slots__ = ("answers", "burst", "rate", "refilled_at", "tokens", "view")
+
+    def __init__(self, answers: "dict[bytes, Entry]", view: object, rate: float, burst: float, now: float) -> None:
+        self.answers = answers
+        self.view = view
+        self.rate = rate
+        self.burst = burst
+        self.tokens = burst if rate else 0.0
+        self.refilled_at = now
+
+
+def refill(client: Client, now: float) -> bool:
+    """Add what ``client`` has earned since the last refill; False when it still has not one token."""
+    earned = (now - client.refilled_at) * client.rate
+    if earned < 1.0:
+        return False
+    client.tokens = min(client.tokens + earned, client.burst)
+    client.refilled_at = now
+    return client.tokens >= 1.0
+
+
+class Batch:
+    """The buffers of one UDP socket. ``family`` is 4 or 6; ``control`` asks for the address that each query was sent to.
+
+    With ``control`` (a socket bound to a wildcard address) an answer leaves from the address that was asked, by the
+    packet information that came with the query.
+    """
+
+    def __init__(self, fd: int, family: int, control: bool, touch: "Callable[[Entry], None]") -> None:
+        self.fd = fd
+        self.touch = touch
+        self.first, self.last = (4, 8) if family == 4 else (8, 24)
+        self.namelen = 16 if family == 4 else NAME
+        self.controllen = 0
+        if control:
+            self.controllen = _control_space(12 if family == 4 else 20)
+        self.runts = 0
+        self.limited = 0
+        self.unsent = 0
+        self.waiting = 0
+        self._build()
+
+    def _build(self) -> None:
+        self.packet_bytes = (ctypes.c_char * (BATCH * SLOT))()
+        self.name_bytes = (ctypes.c_char * (BATCH * NAME))()
+        self.control_bytes = (ctypes.c_char * (BATCH * CONTROL))()
+        self.receiving = (mmsghdr * BATCH)()
+        self.receiving_iov = (iovec * BATCH)()
+        self.sending = (mmsghdr * BATCH)()
+        self.sending_iov = (iovec * (2 * BATCH))()
+        self.queued = (mmsghdr * BATCH)()
+        self.queued_iov = (iovec * BATCH)()
+        self.queued_bytes: list[object] = [None] * BATCH
+        packets = ctypes.addressof(self.packet_bytes)
+        for i in range(BATCH):
+            self.receiving_iov[i].base = packets + i * SLOT
+            self.receiving_iov[i].len = SLOT
+            self._prepare(self.receiving[i], i, ctypes.addressof(self.receiving_iov) + i * ctypes.sizeof(iovec), 1)
+            self._prepare(self.sending[i], i, ctypes.addressof(self.sending_iov) + 2 * i * ctypes.sizeof(iovec), 2)
+            self.sending_iov[2 * i].base = packets + i * SLOT
+            self.sending_iov[2 * i].len = 2
+            self.queued[i].hdr.iov = ctypes.addressof(self.queued_iov) + i * ctypes.sizeof(iovec)
+            self.queued[i].hdr.iovlen = 1
+        self.slots = list(range(BATCH))
+        self.receiving_at = ctypes.addressof(self.receiving)
+        self.sending_at = ctypes.addressof(self.sending)
+        self.queued_at = ctypes.addressof(self.queued)
+        if cython.compiled:
+            self.packets = cython.cast(cython.p_char, cython.cast(cython.size_t, packets))
+            self.names = cython.cast(cython.p_char, cython.cast(cython.size_t, ctypes.addressof(self.name_bytes)))
+            self.lengths = cython.cast(cython.p_uint, cython.cast(cython.size_t, self.receiving_at))
+            self.pointers = cython.cast(cython.p_size_t, cython.cast(cython.size_t, ctypes.addressof(self.sending_iov)))
+        else:
+            self.packets = self.packet_bytes
+            self.names = self.name_bytes
+            self.lengths = (ctypes.c_uint32 * (BATCH * STRIDE)).from_buffer(self.receiving)
+            self.pointers = (ctypes.c_size_t * (4 * BATCH)).from_buffer(self.sending_iov)
+
+    def _prepare(self, message: mmsghdr, slot: int, iov: int, iovlen: int) -> None:
+        message.hdr.name = ctypes.addressof(self.name_bytes) + slot * NAME
+        message.hdr.namelen = self.namelen
+        message.hdr.iov = iov
+        message.hdr.iovlen = iovlen
+        if self.controllen:
+            message.hdr.control = ctypes.addressof(self.control_bytes) + slot * CONTROL
+            message.hdr.controllen = self.controllen
+
+    def point(self, place: int, slot: int) -> None:
+        """Answer number ``place`` of this batch goes to the sender of the query in ``slot``."""
+        self.slots[place] = slot
+        self.sending_iov[2 * place].base = ctypes.addressof(self.packet_bytes) + slot * SLOT
+        hdr = self.sending[place].hdr
+        hdr.name = ctypes.addressof(self.name_bytes) + slot * NAME
+        if self.controllen:
+            hdr.control = ctypes.addressof(self.control_bytes) + slot * CONTROL
+
+    def receive(self) -> int:
+        """The number of datagrams read, 0 if there were none."""
+        count: int = _recvmmsg(self.fd, self.receiving_at, BATCH, MSG_DONTWAIT, None)
+        return max(count, 0)
+
+    def peer(self, slot: int) -> "tuple[bytes, bytes]":
+        """Where an answer to the query in ``slot`` must go: the socket address, and the packet information."""
+        name: bytes = bytes(self.name_bytes[slot * NAME : slot * NAME + self.namelen])  # type: ignore[arg-type]
+        control: bytes = bytes(self.control_bytes[slot * CONTROL : slot * CONTROL + self.controllen])  # type: ignore[arg-type]
+        return name, control
+
+    def queue(self, reply: bytes, peer: "tuple[bytes, bytes]") -> None:
+        """Send ``reply`` with the next ``flush``."""
+        if self.waiting == BATCH:
+            self.flush()
+        at = self.waiting
+        self.waiting += 1
+        self.queued_bytes[at] = (reply, peer)
+        name, control = peer
+        self.queued_iov[at].base = _address(reply)
+        self.queued_iov[at].len = len(reply)
+        hdr = self.queued[at].hdr
+        hdr.name = _address(name)
+        hdr.namelen = self.namelen
+        if control:
+            hdr.control = _address(control)
+            hdr.controllen = self.controllen
+
+    def flush(self) -> None:
+        """Send all that was queued."""
+        count, self.waiting = self.waiting, 0
+        if count:
+            self.send(self.queued_at, count)
+
+    def send(self, messages: int, count: int) -> None:
+        """Send ``count`` messages. A full socket is waited for (20 ms at most); a message that the kernel refuses is counted and passed over."""
+        done = waits = 0
+        while done < count:
+            sent = _sendmmsg(self.fd, messages + done * ctypes.sizeof(mmsghdr), count - done, MSG_DONTWAIT)
+            if sent > 0:
+                done += sent
+            elif ctypes.get_errno() == 11 and waits < 20:
+                waits += 1
+                ready = pollfd(self.fd, POLLOUT, 0)
+                _poll(ctypes.addressof(ready), 1, 1)
+            else:
+                self.unsent += 1
+                done += 1
+
+    def serve(self, clients: "dict[bytes, Client]", now: float) -> "tuple[int, list[tuple[bytes, tuple[bytes, bytes], Client | None]]]":
+        """Answer one batch. -> (datagrams read, those that need the pipeline, each with its sender and its Client if known)."""
+        count = self.receive()
+        packets, names, lengths, pointers = self.packets, self.names, self.lengths, self.pointers
+        first, last, slots = self.first, self.last, self.slots
+        misses = []
+        sent = 0
+        for i in range(count):
+            start = i * SLOT
+            length = lengths[i * STRIDE + LEN_AT]
+            if length < HEADER:
+                self.runts += 1
+                continue
+            client = clients.get(names[i * NAME + first : i * NAME + last])
+            if client is not None:
+                if client.tokens < 1.0 and not refill(client, now):
+                    self.limited += 1
+                    continue
+                client.tokens -= 1.0
+                entry = client.answers.get(packets[start + 2 : start + length])
+                if entry is not None and (entry.fresh_until > now or age(entry, now)):
+                    if not entry.hits:
+                        self.touch(entry)
+                    entry.hits += 1
+                    pointers[4 * sent + 2] = entry.address
+                    pointers[4 * sent + 3] = entry.length
+                    if slots[sent] != i:
+                        self.point(sent, i)
+                    sent += 1
+                    continue
+            misses.append((packets[start : start + length], self.peer(i), client))
+        if sent:
+            self.send(self.sending_at, sent)
+        return count, misses
+
+
+def _control_space(payload: int) -> int:
+    """CMSG_SPACE(payload): the header and the payload, each padded to a word."""
+    word = ctypes.sizeof(ctypes.c_size_t)
+    header = word + 8
+    return (header + word - 1) // word * word + (payload + word - 1) // word * word
+
+
+_as_pointer = ctypes.pythonapi.PyBytes_AsString
+_as_pointer.argtypes = (ctypes.py_object,)
+_as_pointer.restype = ctypes.c_size_t
+
+
+def _address(data: bytes) -> int:
+    """Where the bytes of ``data`` stand in memory; the caller keeps them alive until they are sent."""
+    address: int = _as_pointer(data)
+    return address

@@ -1,0 +1,49 @@
+# The C types of gateway/hot.py, for the compiled build (Cython, augmenting .pxd). Plain Python does not read this file.
+
+cdef class Entry:
+    cdef public bytearray body
+    cdef public Py_ssize_t length
+    cdef public size_t address
+    cdef public tuple offsets
+    cdef public double aged_at
+    cdef public double expires
+    cdef public double fresh_until
+    cdef public long hits
+    cdef public object label
+    cdef public object cached
+
+cpdef bint age(Entry entry, double now)
+
+cdef class Client:
+    cdef public dict answers
+    cdef public object view
+    cdef public double rate
+    cdef public double burst
+    cdef public double tokens
+    cdef public double refilled_at
+
+cpdef bint refill(Client client, double now)
+
+cdef class Batch:
+    cdef public int fd
+    cdef object touch
+    cdef public Py_ssize_t first, last
+    cdef public Py_ssize_t namelen, controllen
+    cdef public long runts, limited, unsent, waiting
+    cdef public object packet_bytes, name_bytes, control_bytes
+    cdef public object receiving, receiving_iov, sending, sending_iov, queued, queued_iov
+    cdef public list queued_bytes, slots
+    cdef public size_t receiving_at, sending_at, queued_at
+    cdef char* packets
+    cdef char* names
+    cdef unsigned int* lengths
+    cdef size_t* pointers
+    cpdef int receive(self)
+    cpdef point(self, Py_ssize_t place, Py_ssize_t slot)
+    cpdef tuple peer(self, Py_ssize_t slot)
+    cpdef send(self, size_t messages, Py_ssize_t count)
+    cpdef queue(self, bytes reply, tuple peer)
+    cpdef flush(self)
+    @cython.locals(i=Py_ssize_t, count=Py_ssize_t, start=Py_ssize_t, length=Py_ssize_t, sent=Py_ssize_t, first=Py_ssize_t, last=Py_ssize_t,
+                   packets="char*", names="char*", lengths="unsigned int*", pointers="size_t*", client=Client, entry=Entry, misses=list, slots=list)
+    cpdef tuple serve(self, dict clients, double now)

@@ -1,0 +1,91 @@
+"""Where a running box keeps what must not outlive it: tail sockets and metric files. [shell: looks at directories]
+
+systemd names the directory (``RuntimeDirectory=``); otherwise it is ``/run/manglanh`` where that can be written, and ``run``
+beside the state file where it cannot, as for a trial without root.
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from policies.model import SchoolFile
+
+SYSTEM = Path("/run/manglanh")
+
+
+def beside_state(file: SchoolFile) -> Path:
+    return file.state.parent / "run"
+
+
+def runtime_directory(file: SchoolFile, environ: Mapping[str, str] = os.environ) -> Path:
+    """The directory for a box that starts now, made if it is not there. Raises OSError when none can be written."""
+    preferred = _given(environ) or SYSTEM
+    if _can_have(preferred):
+        return preferred
+    directory = beside_state(file)
+    directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+    return directory
+
+
+def tail_sockets(file: SchoolFile, environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
+    """The sockets of the box that runs with this school file, one per worker; empty when none runs.
+
+    Beside the state file comes first: a trial on a machine where the real box runs too must find itself.
+    """
+    for directory in (beside_state(file), _given(environ) or SYSTEM):
+        sockets = tuple(sorted(directory.glob("tail-*.sock")))
+        if sockets:
+            return sockets
+    return ()
+
+
+def _given(environ: Mapping[str, str]) -> Path | None:
+    """What systemd made for us; the first where a unit names several."""
+    first = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return Path(first) if first else None
+
+
+def _can_have(directory: Path) -> bool:
+    try:
+        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(directory, os.W_OK | os.X_OK)
+
+
+def write_report(directory: Path, index: int, content: Mapping[str, object]) -> None:
+    """A worker's ``worker-N.json``, replaced whole. Raises OSError."""
+    path = directory / f"worker-{index}.json"
+    aside = path.with_suffix(".new")
+    aside.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    aside.replace(path)
+
+
+def read_report(directory: Path, index: int, *, age: bool = False) -> dict[str, object]:
+    """What worker ``index`` said last, empty where it never did; with ``age``, also how many seconds ago by the file's clock."""
+    path = directory / f"worker-{index}.json"
+    try:
+        report: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+        if age:
+            report["age"] = time.time() - path.stat().st_mtime
+    except (OSError, ValueError):
+        return {}
+    return report
+
+
+def read_reports(directory: Path) -> list[dict[str, object]]:
+    """The reports of all workers of a running box, in their order."""
+    reports = []
+    for path in sorted(directory.glob("worker-*.json")):
+        report = read_report(directory, int(path.stem.removeprefix("worker-")))
+        if report:
+            reports.append(report)
+    return reports
+
+
+def forget_reports(directory: Path) -> None:
+    """Remove what an earlier run left."""
+    for path in (*directory.glob("worker-*.json"), *directory.glob("worker-*.new"), *directory.glob("tail-*.sock")):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,388 @@
+"""A worker's resolver: sockets on one side, the pipeline on the other, and who may ask how often between them.  [shell]
+
+The order: a ready-made answer leaves from the hot loop; the rest comes to ``_ask``: who is it, may it ask, decode, ``begin``,
+perhaps upstreams, ``finish``, send, count, keep. Whatever goes wrong in there, the answer is SERVFAIL and a counter, never an
+unfiltered one.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from gateway import netlink
+from gateway.answers import Shelf
+from gateway.cache import Cache
+from gateway.clock import Clock
+from gateway.cookies import cookie_option
+from gateway.exchange import Failure
+from gateway.explanation import Explainer
+from gateway.live import Live, View
+from gateway.local_zone import LocalZone
+from gateway.metrics import AnswerKey, Counts, Latencies
+from gateway.numbers import Option, Rcode, type_name
+from gateway.pipeline import Desk, Forward, Outcome, begin, finish
+from gateway.response import Reply, answer, error, truncated, udp_limit
+from gateway.stream import Respond
+from gateway.tail import Tail
+from gateway.upstream import Upstreams
+from gateway.wire import FormatError, Message, Query, decode_query
+from policies.decide import Allow, Block
+
+log = logging.getLogger("manglanh.server")
+
+ROUNDS = 8
+"""batches of one wake-up, so that a flood on one socket cannot keep the others waiting"""
+MAX_CLIENTS = 65536
+NO_CLIENTS: dict[bytes, Any] = {}
+NEIGHBOURS_EVERY = 5.0
+UDP, STREAM = "udp", "tcp"
+
+
+class Label(NamedTuple):
+    """What an answer is counted under."""
+
+    key: AnswerKey
+    rcode: str
+
+
+class Listener:
+    """One UDP socket and its batch of buffers."""
+
+    def __init__(self, loop: ModuleType, sock: socket.socket, touch: Any) -> None:
+        self.sock = sock
+        family = 4 if sock.family == socket.AF_INET else 6
+        wildcard = sock.getsockname()[0] in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+        self.batch = loop.Batch(sock.fileno(), family, wildcard, touch)
+        self.flush_due = False
+
+
+class Resolver:
+    """``loop`` is gateway.hot or its compiled twin. One instance per worker; every method runs on the worker's event loop."""
+
+    def __init__(self, live: Live, upstreams: Upstreams, cache: Cache, texts: dict[str, str], loop: ModuleType, tail: Tail) -> None:
+        self.live = live
+        self.upstreams = upstreams
+        self.cache = cache
+        self.loop = loop
+        self.tail = tail
+        self.counts = Counts()
+        self._texts = texts
+        self._secret = os.urandom(16)
+        self._clients: dict[bytes, Any] = {}
+        self._touched: list[Any] = []
+        self._listeners: list[Listener] = []
+        self._neighbours: dict[bytes, str] = {}
+        self._neighbours_at = float("-inf")
+        self.pending = 0
+        self._shelf = Shelf(live.file.dns.cache.bytes, loop)
+        self.desk = self.make_desk()
+
+    def make_desk(self) -> Desk:
+        """What the pipeline reads, from what is live now."""
+        file = self.live.file
+        own = netlink.own_addresses() if not file.dns.block_page else []
+        return Desk(
+            index=self.live.index,
+            zone=LocalZone(file.dns, own),
+            explainer=Explainer(self._texts, file.school.name, file.school.language),
+            cache=self.cache,
+            private_names=file.dns.private_names,
+            block_ttl=file.dns.block_ttl,
+            page=tuple(address.packed for address in file.dns.block_page),
+        )
+
+    def changed(self, *, identities: bool) -> None:
+        """The school's file, the lists or the state changed (gateway/live.py calls this)."""
+        self.desk = self.make_desk()
+        if identities:
+            self._clients.clear()
+
+    # Datagrams.
+
+    def listen(self, sock: socket.socket) -> None:
+        """Answer on a bound, non-blocking UDP socket."""
+        listener = Listener(self.loop, sock, self._touched.append)
+        self._listeners.append(listener)
+        asyncio.get_running_loop().add_reader(sock.fileno(), self._readable, listener)
+
+    def _readable(self, listener: Listener) -> None:
+        batch = listener.batch
+        for _ in range(ROUNDS):
+            now = time.monotonic()
+            clients = NO_CLIENTS if self.tail else self._clients
+            count, misses = batch.serve(clients, now)
+            for data, peer, client in misses:
+                self._datagram(listener, data, peer, client, now)
+            batch.flush()
+            self._count_ready(count - len(misses), now)
+            if count < self.loop.BATCH:
+                break
+
+    def _datagram(self, listener: Listener, data: bytes, peer: tuple[bytes, bytes], client: Any, now: float) -> None:
+        address = peer[0][listener.batch.first : listener.batch.last]
+        if client is None:
+            client = self._charge(address, now)
+            if client is None:
+                return
+        self.counts.queries[UDP] = self.counts.queries.get(UDP, 0) + 1
+        self._ask(data, address, client.view, partial(self._send, listener, peer, data[:2]), now, UDP)
+
+    def _send(self, listener: Listener, peer: tuple[bytes, bytes], ident: bytes, body: bytes) -> None:
+        if not body:
+            return
+        listener.batch.queue(ident + body, peer)
+        if not listener.flush_due:
+            listener.flush_due = True
+            asyncio.get_running_loop().call_soon(self._flush, listener)
+
+    def _flush(self, listener: Listener) -> None:
+        listener.flush_due = False
+        listener.batch.flush()
+
+    # Streams.
+
+    def handle_stream(self, data: bytes, peer: tuple[str, int], respond: Respond) -> None:
+        """A query from a TCP or TLS connection (gateway/stream.py)."""
+        now = time.monotonic()
+        host = peer[0].partition("%")[0]
+        address = socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+        client = self._charge(address, now)
+        if client is None:
+            respond(b"")
+            return
+        self.counts.queries[STREAM] = self.counts.queries.get(STREAM, 0) + 1
+        ident = data[:2]
+        self._ask(data, address, client.view, lambda body: respond(ident + body if body else b""), now, STREAM)
+
+    # Who asks.
+
+    def _charge(self, address: bytes, now: float) -> Any:
+        """The client behind ``address``, one token poorer; None: it may not ask, or not now."""
+        client = self._clients.get(address)
+        if client is None:
+            client = self._meet(address, now)
+        if client.tokens < 1.0 and not self.loop.refill(client, now):
+            self._drop("limited" if client.rate else "not-allowed")
+            return None
+        client.tokens -= 1.0
+        return client
+
+    def _meet(self, address: bytes, now: float) -> Any:
+        """A client that is new, or was forgotten. One that may not ask is remembered with a bucket that never fills."""
+        if len(self._clients) >= MAX_CLIENTS:
+            del self._clients[next(iter(self._clients))]
+        view = self.live.view(address, self._mac(address, now))
+        limits = self.live.file.dns.limits
+        if view is None:
+            client = self.loop.Client({}, None, 0.0, 0.0, now)
+        else:
+            client = self.loop.Client(view.answers, view, float(limits.queries_per_second), float(limits.burst), now)
+        self._clients[address] = client
+        return client
+
+    def _mac(self, address: bytes, now: float) -> str | None:
+        if not self.live.directory.uses_macs:
+            return None
+        mapped = address[12:] if address[:12] == b"\0" * 10 + b"\xff\xff" else address
+        if mapped not in self._neighbours and now - self._neighbours_at > 1.0:
+            self.look_at_neighbours(now)
+        return self._neighbours.get(mapped)
+
+    def look_at_neighbours(self, now: float) -> None:
+        """Read the neighbour table; a client whose device changed is met anew."""
+        if not self.live.directory.uses_macs:
+            return
+        try:
+            neighbours = netlink.neighbours()
+        except OSError as error_:
+            log.warning("neighbour table: %s", error_)
+            return
+        for address, mac in (self._neighbours.items() | neighbours.items()) - (self._neighbours.items() & neighbours.items()):
+            del mac
+            self._clients.pop(address, None)
+        self._neighbours, self._neighbours_at = neighbours, now
+
+    # The path of a query that has no ready-made answer.
+
+    def _ask(self, data: bytes, address: bytes, view: View, send: Any, now: float, transport: str) -> None:
+        try:
+            query = decode_query(data)
+        except FormatError as problem:
+            packet = error(problem)
+            self._drop("malformed")
+            send(b"" if packet is None else packet[2:])
+            return
+        job = Job(data, query, address, view, view.epoch, send, now, transport)
+        self._advance(job, partial(begin, query, view.policy, view.until, self.desk, now))
+
+    def _answered(self, job: "Job", forward: Forward, result: Message | Failure) -> None:
+        """The upstreams answered, or failed to."""
+        self.pending -= 1
+        self._advance(job, partial(finish, forward, result, self.desk, time.monotonic()))
+
+    def _advance(self, job: "Job", think: Callable[[], Outcome | Forward]) -> None:
+        """One step of the pipeline and what follows from it. A bug in it: SERVFAIL, a counter, and a trace that names no name."""
+        try:
+            step = think()
+            if isinstance(step, Forward):
+                self.pending += 1
+                self.upstreams.ask(step.question, partial(self._answered, job, step))
+            else:
+                self._deliver(job, step)
+        except Exception:
+            log.exception("a query of type %d failed", job.query.qtype)
+            self.counts.errors += 1
+            job.send(bytes(answer(job.query, Rcode.SERVFAIL).body))
+
+    def _deliver(self, job: "Job", outcome: Outcome) -> None:
+        query, reply = job.query, outcome.reply
+        options = query.edns.options if query.edns is not None else ()
+        if options:
+            reply = self._with_cookie(job, reply)
+        full = reply
+        if job.transport == UDP:
+            reply = truncated(reply, udp_limit(query.edns))
+        job.send(bytes(reply.body))
+        policy = job.view.policy
+        label = _label(policy.group, policy.tier, outcome, full)
+        self.counts.answers[label.key] = self.counts.answers.get(label.key, 0) + 1
+        self.counts.responses[label.rcode] = self.counts.responses.get(label.rcode, 0) + 1
+        now = time.monotonic()
+        self._count_path(outcome.source, now - job.began)
+        if self.tail:
+            self.tail.emit(_decision(job, outcome, label, self.live.clock, now))
+        elif reply is full and not options and job.transport == UDP and outcome.keep_until > now and job.epoch == job.view.epoch:
+            self._shelf.put(job.view, job.data[2:], outcome, label, now)
+
+    def _with_cookie(self, job: "Job", reply: Reply) -> Reply:
+        """The reply with our cookie, if the client sent one (RFC 7873): it goes to this client alone."""
+        assert job.query.edns is not None
+        received = job.query.edns.option(Option.COOKIE)
+        if received is None:
+            return reply
+        option = cookie_option(received, job.address, self._secret, self.live.clock.now())
+        body = reply.body + option
+        at = reply.opt_at + 9
+        length = int.from_bytes(body[at : at + 2]) + len(option)
+        body[at : at + 2] = length.to_bytes(2)
+        return reply._replace(body=body)
+
+    # Counting.
+
+    def _drop(self, reason: str, count: int = 1) -> None:
+        self.counts.dropped[reason] = self.counts.dropped.get(reason, 0) + count
+
+    def _count_path(self, source: str, seconds: float) -> None:
+        latencies = self.counts.latency.get(source)
+        if latencies is None:
+            latencies = self.counts.latency[source] = Latencies()
+        latencies.add(seconds)
+        result = _CACHE_RESULTS.get(source)
+        if result is not None:
+            self.counts.cache[result] = self.counts.cache.get(result, 0) + 1
+
+    def _count_ready(self, count: int, began: float) -> None:
+        if count > 0:
+            latencies = self.counts.latency.get("ready")
+            if latencies is None:
+                latencies = self.counts.latency["ready"] = Latencies()
+            latencies.add(time.monotonic() - began, count)
+
+    def collect(self) -> Counts:
+        """What was counted since the last call, the ready-made answers' hits included; and popular answers are renewed in time."""
+        now = time.monotonic()
+        touched = self._touched[:]
+        self._touched.clear()
+        counts = self.counts
+        for entry in touched:
+            hits, label = entry.hits, entry.label
+            entry.hits = 0
+            counts.queries[UDP] = counts.queries.get(UDP, 0) + hits
+            counts.answers[label.key] = counts.answers.get(label.key, 0) + hits
+            counts.responses[label.rcode] = counts.responses.get(label.rcode, 0) + hits
+            if entry.cached is not None:
+                question, cached = entry.cached
+                cached.hits += hits
+                if cached.wants_refresh(now):
+                    cached.retry_at = now + 5.0
+                    counts.cache["prefetch"] = counts.cache.get("prefetch", 0) + 1
+                    self.upstreams.ask(question, partial(self._renewed, question))
+        for listener in self._listeners:
+            batch = listener.batch
+            for reason, count in (("limited", batch.limited), ("malformed", batch.runts), ("unsent", batch.unsent)):
+                if count:
+                    self._drop(reason, count)
+            batch.limited = batch.runts = batch.unsent = 0
+        self.counts = Counts()
+        return counts
+
+    def _renewed(self, question: Any, result: Message | Failure) -> None:
+        """A popular answer was asked for again before its end. A failure changes nothing: the old one still has some life."""
+        if isinstance(result, Message):
+            self.cache.put(question, result, time.monotonic())
+
+    def stop_listening(self) -> None:
+        """Read what is in the sockets' buffers, answer it, and take no more."""
+        for listener in self._listeners:
+            asyncio.get_running_loop().remove_reader(listener.sock.fileno())
+            self._readable(listener)
+
+    def close(self) -> None:
+        for listener in self._listeners:
+            listener.batch.flush()
+            listener.sock.close()
+
+
+class Job:
+    """A query under way: whose it is, how to answer it, and under which policy it began."""
+
+    __slots__ = ("address", "began", "data", "epoch", "query", "send", "transport", "view")
+
+    def __init__(self, data: bytes, query: Query, address: bytes, view: View, epoch: int, send: Any, began: float, transport: str) -> None:
+        self.data = data
+        self.query = query
+        self.address = address
+        self.view = view
+        self.epoch = epoch
+        self.send = send
+        self.began = began
+        self.transport = transport
+
+
+_CACHE_RESULTS = {"cache": "hit", "upstream": "miss", "failure": "miss", "stale": "stale"}
+_RCODES = {int(rcode): rcode.name for rcode in Rcode}
+
+
+def _label(group: str, tier: str, outcome: Outcome, reply: Reply) -> Label:
+    verdict, reason = outcome.verdict, outcome.verdict.reason
+    word = "allow" if isinstance(verdict, Allow) else "block" if isinstance(verdict, Block) else "rewrite"
+    number = reply.body[1] & 15
+    rung = reason.rung.name.lower().replace("_", "-")
+    return Label(AnswerKey(group, tier, reason.category, rung, word), _RCODES.get(number, str(number)))
+
+
+def _decision(job: Job, outcome: Outcome, label: Label, clock: Clock, now: float) -> dict[str, object]:
+    """One line for ``manglanh tail``."""
+    family = socket.AF_INET if len(job.address) == 4 else socket.AF_INET6
+    reason = outcome.verdict.reason
+    return {
+        "at": clock.now(),
+        "group": label.key.group,
+        "address": socket.inet_ntop(family, job.address),
+        "name": job.query.qname,
+        "type": type_name(job.query.qtype),
+        "verdict": label.key.verdict,
+        "rung": int(reason.rung),
+        "rule": reason.rule,
+        "list": reason.list,
+        "category": reason.category,
+        "rcode": label.rcode,
+        "cached": outcome.source == "cache",
+        "us": round((now - job.began) * 1e6),
+    }

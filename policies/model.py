@@ -1,0 +1,309 @@
+"""The school's file and the live state as frozen types. Unknown keys are refused; nothing here reads a file.
+
+The raw YAML has only strings (policies/load.py reads it as BaseLoader does, so that ``13:30`` and ``no`` stay what was
+written); pydantic turns them into the types below. Instants are Unix seconds (UTC, float); local times of day exist only
+in the timetable. What a school *changes* about a tier or a mode (``TierChange``, ``ModeChange``) and what results
+(``Tier``, ``Mode``, by policies/tiers.py) are two types, so that nothing downstream meets a half-filled one.
+"""
+
+from enum import StrEnum
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from policies.fields import (
+    Address,
+    Blockable,
+    CategoryId,
+    Client,
+    DatesText,
+    Decision,
+    Identifier,
+    Instant,
+    Liftable,
+    ListenText,
+    Mac,
+    Name,
+    Network,
+    RangeText,
+    Seconds,
+    TimeZone,
+    UpstreamText,
+    Workers,
+)
+
+
+class Frozen(BaseModel):
+    """The base of every model here: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BlockAnswer(StrEnum):
+    """What a blocked name answers (RFC 8914 errors come with each of them)."""
+
+    NXDOMAIN = "nxdomain"
+    NODATA = "nodata"
+    NULL = "null"
+    """0.0.0.0 and ::"""
+    REFUSED = "refused"
+    PAGE = "page"
+    """the addresses of ``dns.block_page``"""
+
+
+class YouTube(StrEnum):
+    OFF = "off"
+    MODERATE = "moderate"
+    STRICT = "strict"
+
+
+class Titles(Frozen):
+    vi: str
+    en: str
+
+
+def _titles(value: object) -> object:
+    """A school that writes one title means it in every language."""
+    return {"vi": value, "en": value} if isinstance(value, str) else value
+
+
+TitlesOrText = Annotated[Titles, BeforeValidator(_titles)]
+
+
+class Tier(Frozen):
+    """An age tier: category -> allow | block, and how allowed names are enforced."""
+
+    title: Titles
+    categories: dict[CategoryId, Decision] = {}
+    """a category that is not named is allowed, unless ``default`` is ``block``; a locked one is always blocked"""
+    default: Decision = "allow"
+    services: tuple[str, ...] = ()
+    """ids of blocked services (filters/service.py)"""
+    liftable: tuple[Liftable, ...] = ()
+    """categories that a teacher may lift for a lesson"""
+    safe_search: bool = True
+    youtube: YouTube = YouTube.STRICT
+    strip_ech: bool = True
+    ttl_limit: Seconds = 60
+    """no answer is remembered longer than this by a device, so that a switch is felt soon"""
+    block_answer: BlockAnswer | None = None
+    """None: the school's ``dns.block_answer``"""
+
+
+class TierChange(Frozen):
+    """What ``tiers.<id>`` says: the fields of Tier that differ, or a tier of the school's own."""
+
+    based_on: str | None = None
+    """for a tier of one's own: the built-in tier (as the school changed it) that gives what is not said here"""
+    title: TitlesOrText | None = None
+    categories: dict[CategoryId, Decision] = {}
+    """merged key by key; every other field replaces"""
+    default: Decision | None = None
+    services: tuple[str, ...] | None = None
+    liftable: tuple[Liftable, ...] | None = None
+    safe_search: bool | None = None
+    youtube: YouTube | None = None
+    strip_ech: bool | None = None
+    ttl_limit: Seconds | None = None
+    block_answer: BlockAnswer | None = None
+
+
+class Mode(Frozen):
+    """What a class does now. A mode is data; a school can define its own."""
+
+    title: Titles
+    only: Literal["everything", "sites", "nothing"] = "everything"
+    """``sites``: rung 3 blocks what is not on the list of the mode or of the override; ``nothing``: all but ``help``"""
+    sites: tuple[Name, ...] = ()
+    blocks: tuple[Blockable, ...] = ()
+    allows: tuple[Liftable, ...] = ()
+    """categories of the tier that this mode opens (a locked one never)"""
+
+
+class ModeChange(Frozen):
+    """What ``modes.<id>`` says: the fields of Mode that differ, or a mode of the school's own."""
+
+    title: TitlesOrText | None = None
+    only: Literal["everything", "sites", "nothing"] | None = None
+    sites: tuple[Name, ...] | None = None
+    blocks: tuple[Blockable, ...] | None = None
+    allows: tuple[Liftable, ...] | None = None
+
+
+class Group(Frozen):
+    name: Identifier
+    title: str = ""
+    tier: str
+    clients: tuple[Client, ...] = ()
+    break_allows: tuple[Liftable, ...] = ()
+    """what this group's ``break`` opens besides the mode's own ``allows``"""
+
+
+class LocalRule(Frozen):
+    """IT staff's own block or allow (rungs 5 and 6): the name and everything below it."""
+
+    action: Literal["block", "allow"]
+    name: Name
+    groups: tuple[str, ...] = ()
+    """empty: every group"""
+    by: str = ""
+    reason: str = ""
+    until: Instant | None = None
+    """Unix seconds; in the school's file also a date and time with its offset"""
+
+
+class Override(Frozen):
+    """A group is in a mode until a stated time, by a named person; it always ends by itself."""
+
+    group: str
+    mode: str
+    since: Instant
+    until: Instant
+    by: str
+    reason: str = ""
+    sites: tuple[Name, ...] = ()
+
+
+class Unblock(Frozen):
+    """A teacher's lesson unblock (rung 4)."""
+
+    group: str
+    name: Name
+    since: Instant
+    until: Instant
+    by: str
+    reason: str = ""
+
+
+class State(Frozen):
+    """``state.json``: what people changed while the school runs. Written whole, renamed into place."""
+
+    generation: int = 0
+    written_at: Instant = 0.0
+    overrides: tuple[Override, ...] = ()
+    unblocks: tuple[Unblock, ...] = ()
+    rules: tuple[LocalRule, ...] = ()
+    devices: dict[Mac, str] = {}
+    """MAC -> group"""
+
+
+class School(Frozen):
+    name: str
+    timezone: TimeZone = "Asia/Ho_Chi_Minh"
+    language: Literal["vi", "en"] = "vi"
+    contact: str = ""
+    """whom a pupil asks; shown with every block"""
+    province: Path | None = None
+
+
+class Limits(Frozen):
+    """Bounds that keep one client, or one mistake, from taking the box down. Each has a test that reaches it."""
+
+    queries_per_second: Annotated[int, Field(ge=1)] = 500
+    """per client address (IPv6: per /64); a whole lab behind one address needs more"""
+    burst: Annotated[int, Field(ge=1)] = 2000
+    tcp_connections: Annotated[int, Field(ge=1)] = 256
+    """per worker"""
+    tcp_per_client: Annotated[int, Field(ge=1)] = 16
+    pending: Annotated[int, Field(ge=1)] = 4096
+    """questions under way to upstreams, per worker"""
+
+
+class Cache(Frozen):
+    bytes: Annotated[int, Field(ge=65536)] = 8 * 1024 * 1024
+    """per worker, for upstream answers; ready-made answers have as much again"""
+    min_ttl: Seconds = 0
+    max_ttl: Seconds = 86400
+    max_negative_ttl: Seconds = 900
+    """RFC 2308 section 5"""
+    stale: Seconds = 86400
+    """RFC 8767: how long after its end an answer may serve while no upstream answers; 0 turns it off"""
+
+
+class Tls(Frozen):
+    """Serving DNS over TLS (RFC 7858), and saying so to clients that ask (RFC 9462)."""
+
+    listen: tuple[ListenText, ...] = ("0.0.0.0:853", "[::]:853")
+    certificate: Path
+    key: Path
+
+
+_LOCAL_NETWORKS = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10")
+
+
+class Dns(Frozen):
+    listen: tuple[ListenText, ...] = ("0.0.0.0:53", "[::]:53")
+    workers: Workers = "auto"
+    upstreams: Annotated[tuple[UpstreamText, ...], Field(min_length=1)]
+    forward: dict[Name, Annotated[tuple[UpstreamText, ...], Field(min_length=1)]] = {}
+    """conditional forwarding: a subtree and its own upstreams"""
+    allow_from: tuple[Network, ...] = tuple(ip_network(network) for network in _LOCAL_NETWORKS)
+    hostname: Name = "manglanh.home.arpa"
+    """the box's own name"""
+    local: dict[Name, Annotated[tuple[Address, ...], Field(min_length=1)]] = {}
+    """local records; their PTR records come with them"""
+    private_names: tuple[Name, ...] = ()
+    """public names that may answer with private addresses (rebinding protection, exceptions)"""
+    block_answer: BlockAnswer = BlockAnswer.NXDOMAIN
+    block_page: tuple[Address, ...] = ()
+    block_ttl: Seconds = 10
+    tls: Tls | None = None
+    limits: Limits = Limits()
+    cache: Cache = Cache()
+
+
+class Lists(Frozen):
+    directory: Path = Path("/var/lib/manglanh/lists")
+
+
+class TimetableRule(Frozen):
+    """``mode`` for ``groups`` on ``days``, during named ``lessons`` or ``at`` a range; the first rule that matches wins."""
+
+    mode: str
+    groups: tuple[str, ...] = ()
+    """empty: every group"""
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = ("mon", "tue", "wed", "thu", "fri", "sat")
+    lessons: tuple[str, ...] = ()
+    at: tuple[RangeText, ...] = ()
+    """ranges such as ``11:30-13:00``; one that crosses midnight belongs to the day on which it starts"""
+    sites: tuple[Name, ...] = ()
+    holidays: bool = False
+    """True: on holidays too"""
+
+    @model_validator(mode="after")
+    def _says_when(self) -> Self:
+        if not self.lessons and not self.at:
+            raise ValueError("says neither lessons nor at: when does it hold?")
+        return self
+
+
+class Timetable(Frozen):
+    lessons: dict[str, RangeText] = {}
+    """name -> range, for example ``"1": 07:00-07:45``; a school with 35 and 45 minute lessons names both"""
+    rules: tuple[TimetableRule, ...] = ()
+    holidays: tuple[DatesText, ...] = ()
+    """dates, or ranges such as ``2027-02-15..2027-02-21``, both ends included"""
+
+
+class Dashboard(Frozen):
+    listen: ListenText = "0.0.0.0:8080"
+
+
+class SchoolFile(Frozen):
+    """The whole of ``school.yaml``. Only ``school.name``, ``dns.upstreams`` and one group are required."""
+
+    school: School
+    dns: Dns
+    lists: Lists = Lists()
+    state: Path = Path("/var/lib/manglanh/state.json")
+    groups: Annotated[tuple[Group, ...], Field(min_length=1)]
+    default_group: str | None = None
+    """the group of an address that no group names; None or ``guest`` where no group has that name: one of tier ``guest``"""
+    tiers: dict[Identifier, TierChange] = {}
+    """merged over the built-in ones (policies/tiers.py): a school changes a field or adds a tier"""
+    modes: dict[Identifier, ModeChange] = {}
+    rules: tuple[LocalRule, ...] = ()
+    timetable: Timetable = Timetable()
+    dashboard: Dashboard = Dashboard()

@@ -1,0 +1,47 @@
+"""What pyproject.toml cannot say: the message catalogues are compiled whenever the package is built, wheel or editable, and so
+is the hot loop where there is a C compiler and Python's header. Without them the same source runs as plain Python.
+"""
+
+import os
+from pathlib import Path
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
+
+MESSAGES = Path(__file__).resolve().parent / "dashboard" / "messages"
+
+
+def compile_messages() -> None:
+    """Write each ``manglanh.po`` as the ``manglanh.mo`` beside it, which is what gettext reads."""
+    for source in sorted(MESSAGES.glob("*/LC_MESSAGES/*.po")):
+        with source.open("rb") as file:
+            catalogue = read_po(file, locale=source.parts[-3])
+        with source.with_suffix(".mo").open("wb") as file:
+            write_mo(file, catalogue)
+
+
+class BuildWithMessages(build_py):
+    def run(self) -> None:
+        compile_messages()
+        super().run()
+
+
+def hot_loop() -> list[Extension]:
+    """gateway/hot.py as ``gateway.hot_compiled`` (Cython's pure-Python mode, typed by the .pxd of that name)."""
+    if os.environ.get("MANGLANH_PURE"):
+        return []
+    from Cython.Build import cythonize
+
+    extension = Extension("gateway.hot_compiled", ["gateway/hot.py"], optional=True)
+    extensions: list[Extension] = cythonize(
+        [extension], build_dir="build/cython", language_level=3, quiet=True, compiler_directives={"annotation_typing": False}
+    )
+    for each in extensions:
+        each.optional = True
+    return extensions
+
+
+if __name__ == "__main__":
+    setup(cmdclass={"build_py": BuildWithMessages}, ext_modules=hot_loop())

@@ -1,0 +1,1 @@
+"""Mutation fuzzing of everything that reads packets. ``python -m tests.fuzz --packets N --seed S --jobs J``."""
