@@ -5,9 +5,9 @@ with a note on a first build, and stops the build when the bundle in force has i
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from blocklists.compile import CompileRefused, ListInput, compile_lists, previous_counts, read_path
 from blocklists.fetch import Fetcher, Unavailable
@@ -41,11 +41,14 @@ def build(
     reports: list[BuildReport] = []
 
     def write(fresh: Path) -> str:
-        reports.append(compile_lists(fresh, inputs, previous=previous, built_at=changed_at, force=force, progress=progress))
-        return reports[-1].identity
+        report = compile_lists(
+            fresh, inputs, previous=previous, built_at=changed_at, notes=(*notes, *missing.values()), force=force, progress=progress
+        )
+        reports.append(report)
+        return report.identity
 
     install(directory, write)
-    return replace(reports[-1], notes=(*notes, *missing.values()))
+    return reports[-1]
 
 
 def _previous(directory: Path) -> tuple[Mapping[str, int], tuple[str, ...]]:
@@ -89,8 +92,6 @@ def _changed_at(path: Path) -> float:
 
 def examine(source: ListSource) -> BuildReport:
     """The report of one list on disk, as if it were compiled alone; nothing is kept. Raises CompileRefused."""
-    from tempfile import TemporaryDirectory
-
     if source.path is None:
         raise CompileRefused([f"{source.name}: not a file"])
     with TemporaryDirectory() as folder:

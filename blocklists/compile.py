@@ -52,13 +52,14 @@ def compile_lists(
     *,
     previous: Mapping[str, int] | None = None,
     built_at: float = 0.0,
+    notes: Sequence[str] = (),
     force: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> BuildReport:
     """Write a bundle of ``inputs`` with its report into ``directory``.
 
     ``previous``: names per list in the bundle that this one follows (``previous_counts``). ``built_at``: Unix seconds that
-    the bundle carries. ``progress`` hears each list's name before its turn. Raises CompileRefused, with ``directory`` in
+    the bundle carries. ``notes`` go into the report. ``progress`` hears each list's name before its turn. Raises CompileRefused, with ``directory`` in
     an unfinished state.
     """
     ordered = sorted(inputs, key=lambda given: given.source.name)
@@ -71,7 +72,7 @@ def compile_lists(
     refusals = [*build.refusals, *([] if force else _changed_beyond_belief(counts, previous or {}))]
     if refusals:
         raise CompileRefused(refusals)
-    report = BuildReport(identity, manifest.names, tuple(build.reports))
+    report = BuildReport(identity, manifest.names, tuple(build.reports), tuple(notes))
     (directory / REPORT).write_text(report.to_json(), encoding="utf-8")
     return report
 

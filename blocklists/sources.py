@@ -72,19 +72,22 @@ def load(path: Path) -> tuple[ListSource, ...]:
 
 def parse_sources(text: str, file: str, folder: Path) -> tuple[ListSource, ...]:
     """The lists that ``text`` describes, in its order. ``file`` is for messages. Raises BadSources."""
+    reader = _Reader(folder)
+    sources = tuple(reader.sources(_composed(text, file)))
+    if reader.problems:
+        raise BadSources(file, reader.problems)
+    return sources
+
+
+def _composed(text: str, file: str) -> yaml.Node | None:
     try:
-        root = yaml.compose(text, Loader=yaml.BaseLoader)
+        return yaml.compose(text, Loader=yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         raise BadSources(file, [SourceProblem(*where, f"not YAML: {error.problem or error.context}")]) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise BadSources(file, [SourceProblem(1, 1, f"not YAML: {error}")]) from None
-    reader = _Reader(folder)
-    sources = tuple(reader.sources(root))
-    if reader.problems:
-        raise BadSources(file, reader.problems)
-    return sources
 
 
 class _Reader:
@@ -103,7 +106,8 @@ class _Reader:
         top = self._mapping(root, ("sources",), "the file")
         listed = top.get("sources")
         if listed is None:
-            self._problem(root, "sources: missing")
+            if not self.problems:
+                self._problem(root, "sources: missing")
         elif not isinstance(listed, yaml.SequenceNode):
             self._problem(listed, "sources: must be a list")
         else:
@@ -191,10 +195,7 @@ def appended(text: str, entry: Mapping[str, str], file: str, folder: Path) -> st
 
     ``entry``: the keys of one list. What comes out is checked like any sources.yaml; an empty ``text`` is a new file.
     """
-    try:
-        root = yaml.compose(text, Loader=yaml.BaseLoader)
-    except yaml.YAMLError:
-        root = None  # parse_sources says what is wrong, with its place
+    root = _composed(text, file)
     listed = root.value[0][1] if isinstance(root, yaml.MappingNode) and root.value else None
     if isinstance(listed, yaml.SequenceNode) and listed.flow_style:
         problem = SourceProblem(
@@ -203,7 +204,7 @@ def appended(text: str, entry: Mapping[str, str], file: str, folder: Path) -> st
         raise BadSources(file, [problem])
     indent = " " * (listed.start_mark.column if isinstance(listed, yaml.SequenceNode) else 2)
     head = text if text.endswith("\n") or not text else text + "\n"
-    if root is None and not text.strip().strip("-"):
+    if root is None or (isinstance(root, yaml.ScalarNode) and not root.value):
         head += "sources:\n"
     lines = [f"{key}: {_scalar(value)}" for key, value in entry.items()]
     result = f"{head}{indent}- " + f"\n{indent}  ".join(lines) + "\n"

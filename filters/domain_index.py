@@ -149,7 +149,7 @@ class DomainIndex:
             here = BLOCK_SELF if len(key) == len(full) else BLOCK_BELOW
             for source, flags in self._sets[self._labels[self._trie.key_id(key)]]:
                 if flags & CONDITIONAL:
-                    conditional += self._named[key, source]
+                    conditional += self._named.get((key, source), ())
                 if flags & (here | here << _ALLOW_SHIFT) and source not in decided:
                     strength = _BLOCK if flags & here else _ALLOW
                     strength += _FIRM if flags & here << _FIRM_SHIFT else 0

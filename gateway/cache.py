@@ -10,11 +10,11 @@
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.numbers import Rcode, Type
 from gateway.rebuild import rebuilt
-from gateway.wire import ANSWER, AUTHORITY, Message, decode_message
+from gateway.wire import ANSWER, AUTHORITY, Message
 
 Key = tuple[str, int, bool, bool]
 """qname, qtype, DO, CD: ``exchange.Question`` is one"""
@@ -167,6 +167,16 @@ def _with_ttls_between(message: Message, lowest: int, highest: int) -> Message:
     if lowest <= message.ttl and max([record.ttl for record in message.records], default=0) <= highest:
         return message
     data = bytearray(message.data)
+    bounded = []
     for record in message.records:
-        data[record.ttl_at : record.ttl_at + 4] = max(min(record.ttl, highest), lowest).to_bytes(4)
-    return decode_message(bytes(data))
+        ttl = max(min(record.ttl, highest), lowest)
+        data[record.ttl_at : record.ttl_at + 4] = ttl.to_bytes(4)
+        bounded.append(record._replace(ttl=ttl))
+    at = {record.ttl_at: record for record in bounded}
+    return replace(
+        message,
+        data=bytes(data),
+        records=tuple(bounded),
+        bindings=tuple([(at[record.ttl_at], binding) for record, binding in message.bindings]),
+        ttl=min([record.ttl for record in bounded]),
+    )

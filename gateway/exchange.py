@@ -13,7 +13,7 @@ Promises:
   stream, where guessing does not work.
 - A matching truncated reply leads to a stream at the same upstream (RFC 7766), however mangled its rest is.
 - A late upstream is not waited for: the next one is asked too, and the first good answer wins.
-- SERVFAIL, REFUSED and unreadable answers lead to the next upstream; a validator's statement that the name is bogus
+- SERVFAIL, REFUSED and unreadable answers lead to the next upstream. A validator's statement that the name is bogus
   (RFC 8914 codes) does not, since another upstream may not validate.
 - FORMERR, NOTIMP or BADVERS to a query with EDNS is asked again without (RFC 6891 section 7).
 - It ends within ``DEADLINE`` seconds.
@@ -201,7 +201,10 @@ class Exchange:
             return message
         if message is not None and message.question:
             self._fallback = message
-        self._refusers += (upstream,)
+        if rcode == Rcode.REFUSED:
+            upstream.failed("servfail", "refuses to answer", now)
+        else:
+            self._refusers += (upstream,)
         return self._go_on(attempt, f"answered with rcode {rcode}", now)
 
     def _settle(self, winner: Attempt, now: float) -> None:

@@ -12,12 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from policies.load import ConfigError, load
-
 from filters.domain_index import BadBundle, DomainIndex
 from gateway.clock import Clock
 from policies.decide import Policy
 from policies.identify import Directory
+from policies.load import ConfigError, load
 from policies.model import State
 from policies.snapshot import Snapshot
 from policies.state import StateError, read_state
@@ -131,6 +130,7 @@ class Live:
         while True:
             await asyncio.sleep(0.05)
             rounds += 1
+            self.tick(self.monotonic())
             self.follow_state()
             if rounds % 20 == 0:
                 if self.clock.check():

@@ -97,12 +97,12 @@ def expanded_rdata(message: Message, record: Record) -> bytes:
 
 def without_parameters(message: Message, keys: Collection[int]) -> Message:
     """The message with its SVCB and HTTPS records stripped of these parameters; the very same where none has them."""
-    touched = {id(record) for record, binding in message.bindings if any(key in binding.params for key in keys)}
+    touched = {record for record, binding in message.bindings if any(key in binding.params for key in keys)}
     if not touched:
         return message
     changes: dict[int, bytes | None] = {}
     for index, record in enumerate(message.records):
-        if id(record) in touched:
+        if record in touched:
             changes[index] = without(message.rdata(record), keys)
         elif record.rtype == Type.RRSIG and _covers_binding(message, record):
             changes[index] = None

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from gateway import netlink
 from gateway.answers import Shelf
@@ -32,7 +32,7 @@ from gateway.stream import Respond
 from gateway.tail import Tail
 from gateway.upstream import Upstreams
 from gateway.wire import FormatError, Message, Query, decode_query
-from policies.decide import Allow, Block
+from policies.decide import Allow, Block, Rung, Verdict
 
 log = logging.getLogger("manglanh.server")
 
@@ -44,11 +44,15 @@ NEIGHBOURS_EVERY = 5.0
 UDP, STREAM = "udp", "tcp"
 
 
-class Label(NamedTuple):
-    """What an answer is counted under."""
+class Label:
+    """What an answer is counted under, and how often it was sent since the last collection."""
 
-    key: AnswerKey
-    rcode: str
+    __slots__ = ("count", "key", "rcode")
+
+    def __init__(self, key: AnswerKey, rcode: str) -> None:
+        self.key = key
+        self.rcode = rcode
+        self.count = 0
 
 
 class Listener:
@@ -76,6 +80,7 @@ class Resolver:
         self._secret = os.urandom(16)
         self._clients: dict[bytes, Any] = {}
         self._touched: list[Any] = []
+        self._labels: dict[tuple[str, str, type[Verdict], Rung, str, int], Label] = {}
         self._listeners: list[Listener] = []
         self._neighbours: dict[bytes, str] = {}
         self._neighbours_at = float("-inf")
@@ -249,15 +254,13 @@ class Resolver:
         if job.transport == UDP:
             reply = truncated(reply, udp_limit(query.edns))
         job.send(bytes(reply.body))
-        policy = job.view.policy
-        label = _label(policy.group, policy.tier, outcome, full)
-        self.counts.answers[label.key] = self.counts.answers.get(label.key, 0) + 1
-        self.counts.responses[label.rcode] = self.counts.responses.get(label.rcode, 0) + 1
+        label = self._label(job.view, outcome)
+        label.count += 1
         now = time.monotonic()
         self._count_path(outcome.source, now - job.began)
         if self.tail:
             self.tail.emit(_decision(job, outcome, label, self.live.clock, now))
-        elif reply is full and not options and job.transport == UDP and outcome.keep_until > now and job.epoch == job.view.epoch:
+        elif reply is full and not options and job.transport == UDP and _is_worth_keeping(outcome, now) and job.epoch == job.view.epoch:
             self._shelf.put(job.view, job.data[2:], outcome, label, now)
 
     def _with_cookie(self, job: "Job", reply: Reply) -> Reply:
@@ -274,6 +277,18 @@ class Resolver:
         return reply._replace(body=body)
 
     # Counting.
+
+    def _label(self, view: View, outcome: Outcome) -> Label:
+        verdict, reason, policy = outcome.verdict, outcome.verdict.reason, view.policy
+        rcode = outcome.reply.body[1] & 15
+        key = (policy.group, policy.tier, type(verdict), reason.rung, reason.category, rcode)
+        label = self._labels.get(key)
+        if label is None:
+            word = "allow" if isinstance(verdict, Allow) else "block" if isinstance(verdict, Block) else "rewrite"
+            rung = reason.rung.name.lower().replace("_", "-")
+            answer_key = AnswerKey(policy.group, policy.tier, reason.category, rung, word)
+            label = self._labels[key] = Label(answer_key, _RCODES.get(rcode, str(rcode)))
+        return label
 
     def _drop(self, reason: str, count: int = 1) -> None:
         self.counts.dropped[reason] = self.counts.dropped.get(reason, 0) + count
@@ -301,11 +316,10 @@ class Resolver:
         self._touched.clear()
         counts = self.counts
         for entry in touched:
-            hits, label = entry.hits, entry.label
+            hits = entry.hits
             entry.hits = 0
             counts.queries[UDP] = counts.queries.get(UDP, 0) + hits
-            counts.answers[label.key] = counts.answers.get(label.key, 0) + hits
-            counts.responses[label.rcode] = counts.responses.get(label.rcode, 0) + hits
+            entry.label.count += hits
             if entry.cached is not None:
                 question, cached = entry.cached
                 cached.hits += hits
@@ -313,6 +327,11 @@ class Resolver:
                     cached.retry_at = now + 5.0
                     counts.cache["prefetch"] = counts.cache.get("prefetch", 0) + 1
                     self.upstreams.ask(question, partial(self._renewed, question))
+        for label in self._labels.values():
+            if label.count:
+                counts.answers[label.key] = counts.answers.get(label.key, 0) + label.count
+                counts.responses[label.rcode] = counts.responses.get(label.rcode, 0) + label.count
+                label.count = 0
         for listener in self._listeners:
             batch = listener.batch
             for reason, count in (("limited", batch.limited), ("malformed", batch.runts), ("unsent", batch.unsent)):
@@ -359,12 +378,9 @@ _CACHE_RESULTS = {"cache": "hit", "upstream": "miss", "failure": "miss", "stale"
 _RCODES = {int(rcode): rcode.name for rcode in Rcode}
 
 
-def _label(group: str, tier: str, outcome: Outcome, reply: Reply) -> Label:
-    verdict, reason = outcome.verdict, outcome.verdict.reason
-    word = "allow" if isinstance(verdict, Allow) else "block" if isinstance(verdict, Block) else "rewrite"
-    number = reply.body[1] & 15
-    rung = reason.rung.name.lower().replace("_", "-")
-    return Label(AnswerKey(group, tier, reason.category, rung, word), _RCODES.get(number, str(number)))
+def _is_worth_keeping(outcome: Outcome, now: float) -> bool:
+    """Not what came from upstream just now: most names are asked once, and the second time the cache makes it ready."""
+    return outcome.keep_until > now and outcome.source != "upstream"
 
 
 def _decision(job: Job, outcome: Outcome, label: Label, clock: Clock, now: float) -> dict[str, object]:

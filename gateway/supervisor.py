@@ -16,9 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from policies.load import ConfigError, load
-
 from gateway.runtime import forget_reports, read_report
+from policies.load import ConfigError, load
 from policies.model import SchoolFile
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ class Supervisor:
             self._follow_config()
 
     def _fell(self, slot: Slot, now: float) -> None:
-        assert slot.process is not None  # noqa: S101 - the caller looked
+        assert slot.process is not None
         stable = now - slot.started_at >= STABLE
         slot.failures = 0 if stable else slot.failures + 1
         pause = 0.0 if slot.failures <= 1 else min(0.25 * 2.0**slot.failures, SLOWEST_RESTART)

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from gateway.exchange import Attempt
-from gateway.transport import Failed, Received
+from gateway.transport import Failed, Received, TooBusyError
 from gateway.upstream_health import Upstream
 
 FIRST_PORT: Final = 16384
@@ -39,11 +39,12 @@ def random_16_bits() -> Iterator[int]:
 
 
 class UdpTransport:
-    """See ``Transport``; ``random``: unpredictable 16-bit numbers for the ports."""
+    """See ``Transport``. ``random``: unpredictable 16-bit numbers for the ports; ``most``: sockets open at the same time."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, random: Iterator[int], received: Received, failed: Failed) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, random: Iterator[int], most: int, received: Received, failed: Failed) -> None:
         self._loop = loop
         self._random = random
+        self._most = most
         self._received = received
         self._failed = failed
         self._open: dict[int, tuple[socket.SocketType, Attempt]] = {}
@@ -52,6 +53,8 @@ class UdpTransport:
         loop.add_reader(self._epoll.fileno(), self._drain)
 
     def send(self, attempt: Attempt) -> None:
+        if len(self._open) >= self._most:
+            raise TooBusyError("too many sockets")
         upstream = attempt.upstream
         family, destination = self._destinations.get(upstream) or self._look_up(upstream)
         sock = socket.SocketType(family, _DATAGRAM, 0)  # not socket.socket, whose Python layer costs a microsecond

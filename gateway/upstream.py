@@ -13,6 +13,7 @@ Refuses to fall back: from an encrypted upstream to a plain one, or from a forwa
 
 import asyncio
 import math
+import resource
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
@@ -34,6 +35,8 @@ __all__ = ["Done", "Failure", "Message", "Question", "UpstreamStatistics", "Upst
 
 SWEEP_EVERY: Final = 0.02
 """seconds between two looks at what is overdue, while anything is pending"""
+MOST_SOCKETS: Final = 16384
+"""UDP sockets at the same time, where the process may open that many"""
 
 Done = Callable[[Message | Failure], None]
 
@@ -41,8 +44,9 @@ Done = Callable[[Message | Failure], None]
 class Upstreams:
     """Construct it in the process and event loop that will use it, after any fork.
 
-    ``defaults`` and the values of ``forward`` (by subtree) are upstreams in the school file's order; ``cafile``: certificate
-    authorities other than the system's.
+    ``defaults`` and the values of ``forward`` (by subtree) are upstreams in the school file's order; ``pending``: exchanges
+    under way at most; ``sockets``: UDP sockets at most, by default half of what the process may open, since each attempt has
+    one and the clients' connections need some too; ``cafile``: certificate authorities other than the system's.
     """
 
     def __init__(
@@ -51,13 +55,15 @@ class Upstreams:
         forward: Mapping[str, Sequence[UpstreamAddress]] | None = None,
         *,
         pending: int = 4096,
+        sockets: int | None = None,
         cafile: Path | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._limit = pending
         self._cafile = None if cafile is None else str(cafile)
         self._random = random_16_bits()
-        self._udp = UdpTransport(self._loop, self._random, self._received, self._failed)
+        most = sockets or _fair_share_of_descriptors()
+        self._udp = UdpTransport(self._loop, self._random, most, self._received, self._failed)
         self._streams: dict[Upstream, StreamTransport] = {}
         self._https: dict[Upstream, HttpsTransport] = {}
         self._default = _Zone("", defaults)
@@ -237,6 +243,11 @@ class _Zone:
     def _unobserved(self) -> tuple[Upstream, ...]:
         """All but the first choice, which is measured by being used; unless it is down, when questions end too early to tell."""
         return self.order[1:] if self.order[0].healthy else self.order
+
+
+def _fair_share_of_descriptors() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_SOCKETS if soft == resource.RLIM_INFINITY else min(soft // 2, MOST_SOCKETS)
 
 
 def _ignore(_: Message | Failure) -> None:

@@ -12,16 +12,16 @@ import importlib
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
 import sys
 import time
+from collections.abc import Coroutine
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-
-from policies.load import ConfigError
 
 from filters.domain_index import BadBundle
 from gateway.cache import Cache
@@ -33,6 +33,7 @@ from gateway.server import Resolver
 from gateway.stream import Connection, Connections
 from gateway.tail import Tail
 from gateway.upstream import Upstreams
+from policies.load import ConfigError
 from policies.model import Dns
 from policies.socket_address import parse_listen
 from policies.upstream_address import parse as parse_upstream
@@ -117,7 +118,7 @@ class Worker:
         self.connections = Connections(file.dns.limits.tcp_connections, file.dns.limits.tcp_per_client)
         self.servers: list[asyncio.Server] = []
         self.recorder = Recorder(options.metrics, options.index) if options.metrics else None
-        self.reported: dict[str, dict[str, int]] = {}
+        self.reported: dict[tuple[str, str], dict[str, int]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.leaving = asyncio.Event()
 
@@ -136,8 +137,8 @@ class Worker:
     def _spawn_close(self, old: Upstreams) -> None:
         self._spawn(old.close())
 
-    def _spawn(self, coroutine: object) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)  # type: ignore[arg-type]
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)
         self.tasks.add(task)
         task.add_done_callback(self._ended)
 
@@ -221,15 +222,14 @@ class Worker:
     def _count_upstreams(self, counts: Counts) -> None:
         """Differences since the last report, from the totals that the upstreams keep."""
         for each in self.upstreams.statistics():
-            totals = {"queries": each.queries, **{str(reason): number for reason, number in each.failures.items()}}
-            before = self.reported.get(each.address, {})
-            for reason, number in totals.items():
-                new = number - before.get(reason, 0)
-                if reason == "queries":
-                    counts.upstream_queries[each.address] = counts.upstream_queries.get(each.address, 0) + new
-                elif new:
-                    counts.upstream_failures[each.address, reason] = new
-            self.reported[each.address] = totals
+            before = self.reported.get((each.zone, each.address), {})
+            totals = {"queries": each.queries, **each.failures}
+            self.reported[each.zone, each.address] = totals
+            new = {reason: number - before.get(reason, 0) for reason, number in totals.items()}
+            counts.upstream_queries[each.address] = counts.upstream_queries.get(each.address, 0) + new.pop("queries")
+            for reason, number in new.items():
+                if number:
+                    counts.upstream_failures[each.address, reason] = counts.upstream_failures.get((each.address, reason), 0) + number
 
     def _report(self) -> None:
         """Say what is in force. A full disk is no reason to stop answering."""
@@ -287,7 +287,14 @@ async def serve(options: argparse.Namespace) -> int:
     return 0
 
 
+def raise_open_files() -> None:
+    """Every question under way upstream has a socket of its own, so take as many as the system lets us have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def main() -> int:
+    raise_open_files()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     return asyncio.run(serve(arguments()))
 

@@ -115,6 +115,13 @@ def _workers(value: object) -> object:
     return value
 
 
+def _not_empty(value: object) -> object:
+    """Field(min_length=1) also speaks where items were refused, and so would every wrong item come with a false error."""
+    if isinstance(value, list | tuple) and not value:
+        raise ValueError("must not be empty")
+    return value
+
+
 def _checked(parse: Callable[[str], object]) -> Callable[[str], str]:
     """Keep the text, once it is known to parse: the model stays what was written, and whoever needs the parts parses again."""
 
@@ -134,6 +141,7 @@ Mac = Annotated[str, AfterValidator(_mac)]
 Address = Annotated[IPv4Address | IPv6Address, BeforeValidator(_address)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 Client = Annotated[IPv4Network | IPv6Network | Mac, BeforeValidator(_client)]
+NotEmpty = BeforeValidator(_not_empty)
 Seconds = Annotated[int, Field(ge=0)]
 Instant = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_instant)]
 UpstreamText = Annotated[str, AfterValidator(_checked(upstream_address.parse))]

@@ -108,7 +108,6 @@ _WORDS = {
     "bool_parsing": "true or false (yes or no) is needed here",
     "int_parsing": "a whole number is needed here",
     "float_parsing": "a number is needed here",
-    "too_short": "must not be empty",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "value_error": "{error}",

@@ -27,6 +27,7 @@ from policies.fields import (
     Mac,
     Name,
     Network,
+    NotEmpty,
     RangeText,
     Seconds,
     TimeZone,
@@ -236,13 +237,13 @@ _LOCAL_NETWORKS = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16
 class Dns(Frozen):
     listen: tuple[ListenText, ...] = ("0.0.0.0:53", "[::]:53")
     workers: Workers = "auto"
-    upstreams: Annotated[tuple[UpstreamText, ...], Field(min_length=1)]
-    forward: dict[Name, Annotated[tuple[UpstreamText, ...], Field(min_length=1)]] = {}
+    upstreams: Annotated[tuple[UpstreamText, ...], NotEmpty]
+    forward: dict[Name, Annotated[tuple[UpstreamText, ...], NotEmpty]] = {}
     """conditional forwarding: a subtree and its own upstreams"""
     allow_from: tuple[Network, ...] = tuple(ip_network(network) for network in _LOCAL_NETWORKS)
     hostname: Name = "manglanh.home.arpa"
     """the box's own name"""
-    local: dict[Name, Annotated[tuple[Address, ...], Field(min_length=1)]] = {}
+    local: dict[Name, Annotated[tuple[Address, ...], NotEmpty]] = {}
     """local records; their PTR records come with them"""
     private_names: tuple[Name, ...] = ()
     """public names that may answer with private addresses (rebinding protection, exceptions)"""
@@ -298,7 +299,7 @@ class SchoolFile(Frozen):
     dns: Dns
     lists: Lists = Lists()
     state: Path = Path("/var/lib/manglanh/state.json")
-    groups: Annotated[tuple[Group, ...], Field(min_length=1)]
+    groups: Annotated[tuple[Group, ...], NotEmpty]
     default_group: str | None = None
     """the group of an address that no group names; None or ``guest`` where no group has that name: one of tier ``guest``"""
     tiers: dict[Identifier, TierChange] = {}

@@ -63,7 +63,7 @@ def _unknown_names(plain: dict[str, Any]) -> Wrong:
         ("groups.*.tier", "tier", TIERS.keys() | _keys(plain, "tiers")),
         ("tiers.*.based_on", "built-in tier", set(TIERS)),
         ("tiers.*.services.*", "service", set(SERVICES)),
-        ("default_group", "group", groups),
+        ("default_group", "group", groups | {GUEST}),
         ("rules.*.groups.*", "group", groups),
         ("timetable.rules.*.groups.*", "group", groups),
         ("timetable.rules.*.mode", "mode", modes),

@@ -152,7 +152,7 @@ def _mode_now(overrides: tuple[Override, ...], timetable: GroupTimetable | None,
     moment = timetable.at(now)
     if moment.mode is None:
         return _ModeNow(NORMAL, (), "tier", "", None), moment.until
-    return _ModeNow(moment.mode, moment.sites, "timetable", "", None if moment.until == inf else moment.until), moment.until
+    return _ModeNow(moment.mode, moment.sites, "timetable", "", moment.until if moment.changes else None), moment.until
 
 
 def _holding(timed: Iterable[_Timed], now: float) -> list[_Timed]:
@@ -202,13 +202,13 @@ class _Rules:
 
 
 def _problems(state: State, groups: Mapping[str, Group], modes: Mapping[str, Mode]) -> Iterable[str]:
-    named = [("override", override.group) for override in state.overrides]
-    named += [("unblock", unblock.group) for unblock in state.unblocks]
-    named += [("rule", group) for rule in state.rules for group in rule.groups]
-    named += [("device", group) for group in state.devices.values()]
-    for kind, group in dict.fromkeys(named):
+    named = [("an override", override.group) for override in state.overrides]
+    named += [("an unblock", unblock.group) for unblock in state.unblocks]
+    named += [("a rule", group) for rule in state.rules for group in rule.groups]
+    named += [("a device", group) for group in state.devices.values()]
+    for what, group in dict.fromkeys(named):
         if group not in groups:
-            yield f'a {kind} is for the group "{group}", which the school does not have'
+            yield f'{what} is for the group "{group}", which the school does not have'
     for mode in dict.fromkeys(override.mode for override in state.overrides):
         if mode not in modes:
             yield f'an override is for the mode "{mode}", which the school does not have'

@@ -1,7 +1,7 @@
 """Which mode the timetable puts a group in at ``now``, and until exactly when. Pure; knows nothing of overrides.
 
-Promises: what ``at(now)`` says holds in all of ``[now, until)``, also across a change of summer time, because every range
-is turned into instants first and only instants are compared. A boundary that the wall clock shows twice is its first
+Promises: what ``at(now)`` says holds in all of ``[now, until)`` and changes at ``until``, also across a change of summer time,
+because every range is turned into instants first and only instants are compared. A boundary that the wall clock shows twice is its first
 showing; one that it skips is taken as if the clock had not yet been put forward (PEP 495, ``fold=0``). A range that
 crosses midnight belongs to the day on which it starts: its weekday and whether that day is a holiday decide.
 
@@ -25,6 +25,8 @@ _FIRST_DAY, _LAST_DAY = 400, (date(9990, 1, 1) - _EPOCH).days
 """Days since 1970 on which a timetable is looked at; a clock outside of them is broken, and no timetable holds."""
 _HORIZON = 400
 """Days: how far a next change is looked for, so that a whole summer's holiday is seen through."""
+_PATIENCE = 64
+"""Starts and ends of ranges that may pass without a change; a class that is offline all year is asked again after them."""
 
 
 class Moment(NamedTuple):
@@ -34,6 +36,8 @@ class Moment(NamedTuple):
     """None: no rule holds"""
     sites: tuple[str, ...]
     until: float
+    changes: bool = True
+    """whether it changes at ``until``; False: nobody looked further, or there is no end"""
 
 
 class _Span(NamedTuple):
@@ -83,7 +87,7 @@ class GroupTimetable:
         self._by_weekday: tuple[tuple[_DatedRange, ...], ...] = _compile(rules, lessons)
         self._empty = not any(self._by_weekday)
         self._spans = lru_cache(maxsize=16)(self._day_spans)
-        self._last: tuple[float, Moment] = (inf, Moment(None, (), inf))
+        self._last: tuple[float, Moment] = (inf, Moment(None, (), inf, changes=False))
 
     def at(self, now: float) -> Moment:
         since, moment = self._last
@@ -94,16 +98,22 @@ class GroupTimetable:
 
     def _moment(self, now: float) -> Moment:
         if self._empty:
-            return Moment(None, (), inf)
+            return Moment(None, (), inf, changes=False)
         if not _FIRST_DAY * DAY <= now < (_LAST_DAY - _HORIZON) * DAY:
-            return Moment(None, (), _FIRST_DAY * DAY if now < _FIRST_DAY * DAY else inf)
+            return Moment(None, (), _FIRST_DAY * DAY if now < _FIRST_DAY * DAY else inf, changes=False)
         mode, sites = self._active(now)
         today = int(now // DAY)
+        patience = _PATIENCE
         for day in range(today, today + _HORIZON):
             for boundary in self._boundaries(day):
-                if boundary > now and self._active(boundary) != (mode, sites):
+                if boundary <= now:
+                    continue
+                if self._active(boundary) != (mode, sites):
                     return Moment(mode, sites, boundary)
-        return Moment(mode, sites, float((today + _HORIZON) * DAY))
+                patience -= 1
+                if not patience:
+                    return Moment(mode, sites, boundary, changes=False)
+        return Moment(mode, sites, float((today + _HORIZON) * DAY), changes=False)
 
     def _active(self, now: float) -> tuple[str | None, tuple[str, ...]]:
         holding = [span.rule for day in _days_around(int(now // DAY)) for span in self._spans(day) if span.start <= now < span.end]

@@ -12,12 +12,17 @@ import typer
 from dashboard.catalogue import Translate
 from gateway.cli.terminal import BAD_USE, CommandError, terminal
 
+FIRST_PORT = 5353
+
 
 def demo(
     context: typer.Context,
     *,
     upstream: Annotated[str, typer.Option("--upstream", help="A real upstream instead of the built-in one: 9.9.9.9, tls://...")] = "",
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port to answer on.")] = 5353,
+    port: Annotated[
+        int,
+        typer.Option("--port", min=0, max=65535, show_default=False, help="The port to answer on. Default: 5353, or the next free one."),
+    ] = 0,
 ) -> None:
     """Run a pretend school, no internet needed. Ctrl-C ends it and leaves nothing behind."""
     from blocklists.compile import compile_starter
@@ -32,6 +37,7 @@ def demo(
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="manglanh-demo-")))
         address = _checked(upstream, _) if upstream else stack.enter_context(_internet())
         config = directory / "school.yaml"
+        port = _port(port, _)
         config.write_text(school_yaml(directory, port, address, speaker.language), encoding="utf-8")
         starter = compile_starter(directory / "starter")
         stack.enter_context(noted(config))
@@ -45,6 +51,16 @@ def demo(
             on_ready=lambda: typer.echo(text),
         )
     raise typer.Exit(code)
+
+
+def _port(wanted: int, _: Translate) -> int:
+    """The port that was asked for, or else the first free one from 5353 on: on a desktop, avahi often has that one."""
+    from gateway.cli.ports import is_free
+
+    for port in (wanted,) if wanted else range(FIRST_PORT, FIRST_PORT + 20):
+        if is_free(port):
+            return port
+    raise CommandError(_("Port {port} is taken; choose another with --port.").format(port=wanted or FIRST_PORT))
 
 
 @contextmanager

@@ -1,5 +1,7 @@
-"""Which programs hold a port: read from /proc, as ss does. [shell: reads /proc]"""
+"""Which programs hold a port: read from /proc, as ss does; and whether a port is free. [shell: reads /proc, binds sockets]"""
 
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -54,3 +56,20 @@ def _name(process: Path) -> str:
         return (process / "comm").read_text().strip()
     except OSError:
         return "?"
+
+
+def is_free(port: int, address: str = "127.0.0.1") -> bool:
+    """Whether nobody else has ``port`` there, for datagrams or streams. It is bound without SO_REUSEPORT, or another resolver
+    of the same user would let us in beside it.
+    """
+    with ExitStack() as stack:
+        datagrams = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        streams = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        streams.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            datagrams.bind((address, port))
+            streams.bind((address, port))
+            streams.listen(1)
+        except OSError:
+            return False
+    return True

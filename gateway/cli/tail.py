@@ -8,6 +8,7 @@ import json
 import selectors
 import socket
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -40,8 +41,11 @@ def tail(
     connections = _connect(tail_sockets(load_file(find(config, _), _)), _)
     texts = (show(line, group, addresses=addresses, as_json=as_json) for line in lines_of(connections))
     shown = (text for text in texts if text is not None)
-    for text in islice(shown, count or None):
-        typer.echo(text)
+    with ExitStack() as stack:
+        for connection in connections:
+            stack.enter_context(connection)
+        for text in islice(shown, count or None):
+            typer.echo(text)
 
 
 def _connect(paths: Sequence[Path], _: Translate) -> list[socket.socket]:

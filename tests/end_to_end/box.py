@@ -166,8 +166,8 @@ def override(group: str, mode: str, *, since: float, until: float) -> dict[str, 
     return {"group": group, "mode": mode, "since": since, "until": until, "by": "thử nghiệm", "reason": "kiểm tra"}
 
 
-def run(*words: str, timeout: float = 30) -> str:
-    """A real client, run to its end; its output. A client that is not installed is an error, not a skip."""
+def run(*words: str, timeout: float = 30, code: int = 0) -> str:
+    """A real client, run to its end, which has to be ``code``; its output. A client that is not installed is an error, not a skip."""
     done = subprocess.run(words, capture_output=True, text=True, timeout=timeout)
-    assert done.returncode == 0, f"{' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
+    assert done.returncode == code, f"{' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout

@@ -15,7 +15,8 @@ from tests.nameserver import Nameserver, Received
 
 ADDRESSES = {"A": "198.51.100.7", "AAAA": "2001:db8::7"}
 """what every name has that no test has written: RFC 5737, RFC 3849"""
-WITHOUT_EDNS = 512
+WITHOUT_EDNS, STREAM = 512, 65535
+"""octets that a client takes"""
 
 
 class Internet(Nameserver):
@@ -31,8 +32,8 @@ class Internet(Nameserver):
         reply = dns.message.make_response(asked, recursion_available=True)
         question = asked.question[0]
         self._answer(reply, question.name.to_text().rstrip(".").lower(), dns.rdatatype.to_text(question.rdtype))
-        wire = reply.to_wire()
-        limit = (asked.payload or WITHOUT_EDNS) if query.transport == "udp" else 65535
+        wire = reply.to_wire(max_size=STREAM)
+        limit = (asked.payload or WITHOUT_EDNS) if query.transport == "udp" else STREAM
         if len(wire) <= limit:
             return wire
         short = dns.message.make_response(asked, recursion_available=True)

@@ -23,6 +23,7 @@ GROUPS = (
 LISTS = {
     "gambling": ["casino.example"],
     "social": ["mang-xa-hoi.example"],
+    "video": ["phim.example"],
     "unlawful": ["trai-luat.example"],
     "learning": ["hoc.example"],
     "help": ["tro-giup.example"],

@@ -35,6 +35,10 @@ class NetworkBox(Box):
         address = server or {"pupil": "10.11.0.1", "teacher": "10.12.0.1", "card": "10.13.0.1", "stranger": "10.14.0.1"}[client]
         return self.clients[client].run("dig", f"@{address}", f"-p{self.school.port}", "+time=1", "+tries=1", *words, check=False)
 
+    def await_status(self, client: str, status: str, *words: str) -> None:
+        """The box looks at its neighbour table every few seconds."""
+        self.wait_until(lambda: f"status: {status}" in self.dig(client, SOCIAL, *words), f"{client} gets {status}")
+
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory) -> Iterator[NetworkBox]:
@@ -75,24 +79,22 @@ def test_each_network_is_its_group(network: NetworkBox):
 
 
 def test_a_device_is_known_by_its_card_whatever_its_address(network: NetworkBox):
-    assert "status: NOERROR" in network.dig("card", SOCIAL)
+    network.await_status("card", "NOERROR")
     card = network.clients["card"]
     card.run("ip", "address", "flush", "dev", "eth0")
     card.run("ip", "address", "add", "10.13.0.77/24", "dev", "eth0")
-    assert "status: NOERROR" in network.dig("card", SOCIAL)
+    network.await_status("card", "NOERROR")
 
 
 def test_an_address_that_changes_hands_changes_groups(network: NetworkBox):
     """Another card at the address of a known one is a guest."""
     card = network.clients["card"]
-    address = "10.13.0.99/24"
-    card.run("ip", "address", "add", address, "dev", "eth0")
-    assert "status: NOERROR" in network.dig("card", SOCIAL, "-b10.13.0.99")
+    card.run("ip", "address", "replace", "10.13.0.99/24", "dev", "eth0")
+    network.await_status("card", "NOERROR", "-b10.13.0.99")
     card.run("ip", "link", "set", "eth0", "down")
     card.run("ip", "link", "set", "eth0", "address", "02:00:00:00:00:ff")
     card.run("ip", "link", "set", "eth0", "up")
-    card.run("ip", "address", "replace", address, "dev", "eth0")
-    network.wait_until(lambda: "status: NXDOMAIN" in network.dig("card", SOCIAL, "-b10.13.0.99"), "a guest's answer", seconds=30)
+    network.await_status("card", "NXDOMAIN", "-b10.13.0.99")
 
 
 def test_a_network_that_is_not_served_gets_nothing(network: NetworkBox):

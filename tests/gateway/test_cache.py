@@ -10,6 +10,7 @@ from gateway.cache import FAILURE_TTL, Cache, cost, is_negative, negative_ttl
 from gateway.response import STALE_TTL, forwarded
 from gateway.wire import TC, decode_message
 from tests.gateway.test_wire_response import query, ttls, upstream
+from tests.gateway.wire_messages import responses
 
 KEY = ("www.example.com", 1, False, False)
 NOW = 1000.0
@@ -279,3 +280,23 @@ def test_negative_answers_take_the_smaller_of_two_numbers(ttl, minimum):
     message = absent(ttl, minimum)
     assert is_negative(message)
     assert negative_ttl(message) == min(ttl, minimum)
+
+
+def test_an_opt_between_records_is_moved_once_and_not_for_every_client():
+    octets = answered().data
+    behind = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x09\x00\x04\xc0\x00\x02\x07"
+    message = decode_message(octets[:11] + bytes([octets[11] + 1]) + octets[12:] + behind)
+    kept = Cache(100_000).put(KEY, message, NOW)
+    assert (message.opt_is_last, kept.message.opt_is_last) == (False, True)
+    assert [record.ttl for record in kept.message.records] == [300, 9]
+
+
+@given(responses(), st.integers(0, 100), st.integers(1, 1000))
+def test_bounding_the_ttls_changes_nothing_else(made, lowest, highest):
+    message = decode_message(made.to_wire(max_size=65535))
+    kept = Cache(10**7, min_ttl=lowest, max_ttl=highest, max_negative_ttl=highest).put(KEY, message, NOW)
+    if kept is not None:
+        assert kept.message == decode_message(kept.message.data)
+        assert [record[:4] for record in kept.message.records] == [record[:4] for record in message.records]
+        if kept.message.rcode in {0, 3}:
+            assert all(record.ttl <= max(lowest, highest) for record in kept.message.records)

@@ -1,4 +1,4 @@
-"""The exchange: what ends the wait and what does not, without a socket; and what is remembered of the upstreams."""
+"""The exchange: what ends the wait and what does not, without a socket."""
 
 from itertools import count
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.exchange import DEADLINE, FORGERIES, HOPELESS_DEADLINE, Attempt, Exchange, Failure, Question
-from gateway.upstream_health import DOWN_AFTER, PROBE_EVERY, PROBE_RARELY, PROBE_SOON, UNKNOWN_PATIENCE, Upstream, by_preference
+from gateway.upstream_health import DOWN_AFTER, UNKNOWN_PATIENCE, Upstream
 from gateway.wire import FormatError, Message
 from policies.upstream_address import parse
 
@@ -234,6 +234,15 @@ def test_an_error_of_all_upstreams_is_the_answer_and_nobodys_fault():
     assert attempt.upstream.failures == following.upstream.failures == {}
 
 
+def test_an_upstream_that_always_refuses_is_down_even_if_it_is_the_only_one():
+    (upstream,) = upstreams(*ONE)
+    for at in range(DOWN_AFTER):
+        exchange = Exchange(QUESTION, (upstream,), count())
+        attempt = exchange.begin(float(at))
+        assert isinstance(exchange.receive(attempt, error(attempt, RCODE.REFUSED), at + 0.01), Message)
+    assert (upstream.healthy, upstream.trouble) == (False, "refuses to answer")
+
+
 def test_an_error_without_its_question_is_a_failure():
     exchange, attempt = begun(*ONE)
     assert exchange.receive(attempt, error(attempt, RCODE.REFUSED)[:4] + b"\0" * 8, 0.01) == Failure("192.0.2.1: answered with rcode 5")
@@ -380,62 +389,3 @@ def test_any_bytes_are_survived(data):
     exchange.receive(attempt, data, 0.01)
     exchange, attempt = begun(*ONE)
     exchange.receive(attempt, attempt.packet[:2] + b"\x81\x80\0\1" + attempt.packet[6:-11] + data, 0.01)
-
-
-# What is remembered of an upstream.
-
-
-def test_order_is_working_then_measured_then_fast():
-    slow, fast, unknown, down = upstreams("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4")
-    slow.answered(0.2)
-    fast.answered(0.02)
-    down.answered(0.001)
-    down.failed("certificate", "certificate: expired", 0.0)
-    assert by_preference([down, unknown, slow, fast]) == (fast, slow, unknown, down)
-    assert by_preference([unknown, *upstreams("192.0.2.9")])[0] is unknown, "the file's order otherwise"
-
-
-def test_patience_follows_the_round_trip_time_within_bounds():
-    (upstream,) = upstreams(*ONE)
-    for seconds, patience in ((0.001, 0.05), (0.05, 0.15), (1.0, 0.4)):
-        upstream.srtt = None
-        upstream.answered(seconds)
-        assert upstream.patience == pytest.approx(patience)
-
-
-def test_failures_in_a_row_take_it_down_and_one_answer_brings_it_back():
-    (upstream,) = upstreams(*ONE)
-    for _ in range(DOWN_AFTER):
-        assert upstream.healthy
-        upstream.failed("timeout", "no answer in time", 0.0)
-    assert not upstream.healthy
-    assert upstream.statistics().trouble == "no answer in time"
-    upstream.answered(0.01)
-    assert upstream.healthy
-    assert upstream.statistics().trouble == ""
-    assert (upstream.statistics().timeouts, upstream.statistics().errors) == (DOWN_AFTER, 0)
-
-
-def test_a_bad_certificate_takes_it_down_at_once():
-    (upstream,) = upstreams("tls://192.0.2.1")
-    upstream.failed("certificate", "certificate: self-signed", 0.0)
-    assert not upstream.healthy
-
-
-def test_probes_of_a_dead_upstream_become_rare_but_never_end():
-    (upstream,) = upstreams(*ONE)
-    upstream.probed(0.0)
-    assert upstream.probe_at == PROBE_EVERY
-    for _ in range(DOWN_AFTER):
-        upstream.failed("timeout", "no answer in time", 5.0)
-    assert upstream.probe_at == 5.0 + PROBE_SOON, "soon, to know"
-    pauses = []
-    for _ in range(9):
-        now = upstream.probe_at
-        upstream.probed(now)
-        upstream.failed("timeout", "no answer in time", now)
-        pauses.append(upstream.probe_at - now)
-    assert pauses == [1, 2, 4, 8, 16, 32, PROBE_RARELY, PROBE_RARELY, PROBE_RARELY]
-    upstream.answered(0.01)
-    upstream.probed(1000.0)
-    assert upstream.probe_at == 1000.0 + PROBE_EVERY

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from policies.decide import Allow, Block, Reason, Rewrite, Rung, RuleTable, decide, decide_target, ladder
+from policies.decide import Allow, Block, Reason, Rewrite, RuleTable, Rung, decide, decide_target, ladder
 from policies.model import YouTube
 from tests.policies.schools import NOTHING_LISTED, Lists, allow, block, policy, unblock, unsafe_policy
 
@@ -112,9 +112,7 @@ def test_reasons_name_rule_list_category_and_authority():
 
 def test_reasons_name_the_person_and_the_end():
     exam = policy(only="sites", mode="exam", mode_by="Cô Hoa", mode_reason="kiểm tra 1 tiết", mode_until=99.0)
-    assert decide("a.example", 1, exam, LISTS).reason == Reason(
-        Rung.CLASS_MODE, "exam", by="Cô Hoa", until=99.0, note="kiểm tra 1 tiết"
-    )
+    assert decide("a.example", 1, exam, LISTS).reason == Reason(Rung.CLASS_MODE, "exam", by="Cô Hoa", until=99.0, note="kiểm tra 1 tiết")
     lifted = decide("game.example", 1, policy(unblocks=(unblock("game.example", until=77.0, since=1.0),)), LISTS).reason
     assert (lifted.by, lifted.until, lifted.note) == ("Cô Hoa", 77.0, "tiết Tin")
     ruled = decide("a.example", 1, policy(rules=(block("a.example", until=5.0, reason="theo công văn"),)), LISTS).reason
@@ -135,7 +133,10 @@ def test_of_several_blocks_the_most_specific_is_reported():
 
 
 def test_of_several_rules_the_most_specific_and_then_the_groups_own_is_reported():
-    own, everybody = RuleTable.of([block("b.example", reason="own")]), RuleTable.of([block("b.example"), block("a.b.example", reason="deep")])
+    own, everybody = (
+        RuleTable.of([block("b.example", reason="own")]),
+        RuleTable.of([block("b.example"), block("a.b.example", reason="deep")]),
+    )
     held = replace(policy(), rules=(own, everybody))
     assert decide("x.a.b.example", 1, held, NOTHING_LISTED).reason.note == "deep"
     assert decide("x.b.example", 1, held, NOTHING_LISTED).reason.note == "own"

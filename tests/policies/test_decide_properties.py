@@ -24,7 +24,9 @@ def policies(draw) -> Policy:
     plain = st.sampled_from(["a.example", "b.example", "google.com", "c.b.example", "com"])
     rules = draw(st.lists(st.builds(LocalRule, action=st.sampled_from(["allow", "block"]), name=plain), max_size=4))
     unblocks = draw(
-        st.lists(st.builds(Unblock, group=st.just("g"), name=plain, since=st.just(NOW), until=st.just(NOW + 9), by=st.just("x")), max_size=3)
+        st.lists(
+            st.builds(Unblock, group=st.just("g"), name=plain, since=st.just(NOW), until=st.just(NOW + 9), by=st.just("x")), max_size=3
+        )
     )
     return policy(
         draw(st.sampled_from(sorted(TIERS))),

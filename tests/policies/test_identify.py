@@ -73,12 +73,13 @@ def test_default_group(sections, name, tier):
 
 @pytest.mark.parametrize("address", [b"", b"123", "10.0.0", ""])
 def test_no_address(address):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         Directory(school()).group(address)
 
 
 NETWORKS = st.one_of(
-    st.tuples(st.ip_addresses(v=4, network="10.0.0.0/28"), st.integers(24, 32)), st.tuples(st.ip_addresses(v=6, network="fd00::/124"), st.integers(118, 128))
+    st.tuples(st.ip_addresses(v=4, network="10.0.0.0/28"), st.integers(24, 32)),
+    st.tuples(st.ip_addresses(v=6, network="fd00::/124"), st.integers(118, 128)),
 ).map(lambda pair: ip_network(pair, strict=False))
 
 

@@ -1,5 +1,7 @@
 """The built-in tiers keep what they promise, and a school's changes are laid over them field by field."""
 
+from itertools import pairwise
+
 import pytest
 
 from filters.category import CATEGORIES, LOCKED
@@ -31,7 +33,7 @@ def test_pupils_are_kept_from_harm_and_no_teacher_can_lift_it(tier):
 
 def test_the_older_the_pupil_the_less_is_blocked():
     order = [blocked(TIERS[tier]) for tier in ("mam-non", "tieu-hoc", "thcs", "thpt", "staff")]
-    assert all(older <= younger for younger, older in zip(order, order[1:], strict=False))
+    assert all(older <= younger for younger, older in pairwise(order))
 
 
 def test_built_in_tiers_name_only_what_exists_and_never_touch_what_is_fixed():

@@ -93,7 +93,15 @@ def test_rules_for_groups():
 
 
 def test_no_rules_never_change():
-    assert timetables().of("6a1").at(at("2027-01-15T07:00")) == (None, (), inf)
+    assert timetables().of("6a1").at(at("2027-01-15T07:00")) == (None, (), inf, False)
+
+
+def test_a_class_that_is_offline_all_year_is_looked_at_again_after_a_while():
+    """Looking for a change on each of 400 days took a tenth of a second."""
+    always = {"mode": "offline", "at": ["00:00-24:00"], "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "holidays": True}
+    moment = timetables(always).of("6a1").at(at("2027-01-15T07:00"))
+    assert (moment.mode, moment.changes) == ("offline", False)
+    assert moment.until > at("2027-02-15T07:00")
 
 
 @pytest.mark.parametrize("now", [-1e18, -1.0, 0.0, 1e12, 1e18])
@@ -145,8 +153,9 @@ def test_what_is_said_holds_until_the_next_change_and_not_beyond(rules, zone, no
     moment = timetables(*rules, zone=zone, holidays=holidays).of("6a1").at(now)
     assert moment.until > now
     fresh = timetables(*rules, zone=zone, holidays=holidays).of("6a1").at(min(now + later, (now + moment.until) / 2))
-    assert fresh == moment
-    if moment.until < now + 300 * 86400:
+    assert (fresh.mode, fresh.sites) == (moment.mode, moment.sites)
+    if moment.changes:
+        assert fresh.until == moment.until
         after = timetables(*rules, zone=zone, holidays=holidays).of("6a1").at(moment.until)
         assert (after.mode, after.sites) != (moment.mode, moment.sites)
 
@@ -188,13 +197,15 @@ def test_ranges(text, expected):
     assert parse_range(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "7h-8h", "07:00", "07:00-24:01", "24:00-01:00", "07:60-08:00", "07:00-07:00", "٠٧:٠٠-٠٨:٠٠", "07:00-08:00\n9"])
+@pytest.mark.parametrize(
+    "text", ["", "7h-8h", "07:00", "07:00-24:01", "24:00-01:00", "07:60-08:00", "07:00-07:00", "٠٧:٠٠-٠٨:٠٠", "07:00-08:00\n9"]
+)
 def test_ranges_that_are_refused(text):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         parse_range(text)
 
 
 @pytest.mark.parametrize("text", ["", "..", "2027-02-30", "2027-02-21..2027-02-15", "2027-02-15..", "15/02/2027"])
 def test_dates_that_are_refused(text):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         parse_dates(text)

@@ -50,7 +50,7 @@ def test_forms(text, expected):
     ],
 )
 def test_refusals_say_why(text, message):
-    with pytest.raises(ValueError, match=".") as refused:
+    with pytest.raises(ValueError, match=r".") as refused:
         parse(text)
     assert message in str(refused.value)
 
@@ -64,7 +64,9 @@ def test_parse_raises_nothing_but_value_error_and_round_trips(text):
     assert parse(str(address)) == address
 
 
-@pytest.mark.parametrize(("text", "expected"), [("0.0.0.0:53", ("0.0.0.0", 53)), ("[::]:53", ("::", 53)), ("127.0.0.1:8080", ("127.0.0.1", 8080))])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("0.0.0.0:53", ("0.0.0.0", 53)), ("[::]:53", ("::", 53)), ("127.0.0.1:8080", ("127.0.0.1", 8080))]
+)
 def test_listen(text, expected):
     assert parse_listen(text) == expected
     assert join_port(*expected) == text
@@ -72,7 +74,7 @@ def test_listen(text, expected):
 
 @pytest.mark.parametrize("text", ["0.0.0.0", "::", "[::]", "localhost:53", "1.2.3.4:99999", ""])
 def test_listen_refuses(text):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         parse_listen(text)
 
 
