@@ -18,6 +18,14 @@ TEXT_LIMIT = 480
 _CODES = {Rung.LOCKED_BLOCK: Ede.CENSORED, Rung.CLASS_MODE: Ede.FILTERED, Rung.SCHOOL_BLOCK: Ede.FILTERED}
 
 
+HOTLINE = "tel:111"
+
+
+def contacts(school_contact: str) -> tuple[str, ...]:
+    """The hotline first; the school's contact too if it is a URI, since the draft allows nothing else."""
+    return (HOTLINE, school_contact) if school_contact.startswith(("tel:", "mailto:", "sips:", "https:")) else (HOTLINE,)
+
+
 @dataclass(frozen=True, slots=True)
 class Explainer:
     """``texts``: rung -> template with ``{category}``, and ``category:ID`` -> title, in the school's language."""
@@ -25,7 +33,8 @@ class Explainer:
     texts: Mapping[str, str]
     organisation: str
     language: str
-    contacts: tuple[str, ...] = ("tel:111",)
+    contacts: tuple[str, ...] = (HOTLINE,)
+    """URIs: the child-protection hotline, and the school's own contact where it is one"""
 
     def block(self, reason: Reason) -> bytes:
         """The encoded EDNS option for a blocked name."""

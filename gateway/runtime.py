@@ -4,6 +4,7 @@ systemd names the directory (``RuntimeDirectory=``); otherwise it is ``/run/mang
 beside the state file where it cannot, as for a trial without root.
 """
 
+import fcntl
 import json
 import os
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from policies.model import SchoolFile
 
 SYSTEM = Path("/run/manglanh")
+LOCK = "lock"
 
 
 def beside_state(file: SchoolFile) -> Path:
@@ -20,12 +22,30 @@ def beside_state(file: SchoolFile) -> Path:
 
 
 def runtime_directory(file: SchoolFile, environ: Mapping[str, str] = os.environ) -> Path:
-    """The directory for a box that starts now, made if it is not there. Raises OSError when none can be written."""
+    """The directory for a box that starts now, made if it is not there and this process's own until it ends.
+
+    A second box on the machine does not get the first one's, or each would remove the other's sockets. Raises OSError when
+    none can be had.
+    """
     preferred = _given(environ) or SYSTEM
-    if _can_have(preferred):
-        return preferred
-    directory = beside_state(file)
+    try:
+        return claim(preferred)
+    except OSError:
+        return claim(beside_state(file))
+
+
+def claim(directory: Path) -> Path:
+    """Make ``directory`` this process's own. Raises OSError where it cannot be written or another process has it.
+
+    The descriptor stays open on purpose: the kernel lets go of the lock when the process ends, however it ends (flock(2)).
+    """
     directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+    descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise FileExistsError(error.errno, "another resolver runs here", str(directory)) from None
     return directory
 
 
@@ -45,14 +65,6 @@ def _given(environ: Mapping[str, str]) -> Path | None:
     """What systemd made for us; the first where a unit names several."""
     first = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     return Path(first) if first else None
-
-
-def _can_have(directory: Path) -> bool:
-    try:
-        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(directory, os.W_OK | os.X_OK)
 
 
 def write_report(directory: Path, index: int, content: Mapping[str, object]) -> None:
@@ -76,13 +88,31 @@ def read_report(directory: Path, index: int, *, age: bool = False) -> dict[str, 
 
 
 def read_reports(directory: Path) -> list[dict[str, object]]:
-    """The reports of all workers of a running box, in their order."""
+    """The reports of all workers that run with this directory, in their order. A report that outlived its process is left out."""
     reports = []
     for path in sorted(directory.glob("worker-*.json")):
         report = read_report(directory, int(path.stem.removeprefix("worker-")))
-        if report:
+        if report and is_worker(report.get("pid"), directory):
             reports.append(report)
     return reports
+
+
+def reports_of(file: SchoolFile, environ: Mapping[str, str] = os.environ) -> list[dict[str, object]]:
+    """The reports of the box that runs with this school file; empty when none runs."""
+    for directory in (beside_state(file), _given(environ) or SYSTEM):
+        reports = read_reports(directory)
+        if reports:
+            return reports
+    return []
+
+
+def is_worker(pid: object, directory: Path) -> bool:
+    """Whether ``pid`` is a worker that was started with this runtime directory (and not whoever got its number later)."""
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"gateway.worker" in arguments and os.fsencode(directory) in arguments
 
 
 def forget_reports(directory: Path) -> None:

@@ -21,7 +21,7 @@ from gateway.cache import Cache
 from gateway.clock import Clock
 from gateway.cookies import cookie_option
 from gateway.exchange import Failure
-from gateway.explanation import Explainer
+from gateway.explanation import Explainer, contacts
 from gateway.live import Live, View
 from gateway.local_zone import LocalZone
 from gateway.metrics import AnswerKey, Counts, Latencies
@@ -95,7 +95,7 @@ class Resolver:
         return Desk(
             index=self.live.index,
             zone=LocalZone(file.dns, own),
-            explainer=Explainer(self._texts, file.school.name, file.school.language),
+            explainer=Explainer(self._texts, file.school.name, file.school.language, contacts(file.school.contact)),
             cache=self.cache,
             private_names=file.dns.private_names,
             block_ttl=file.dns.block_ttl,

@@ -5,6 +5,7 @@ that falls is back at once; one that cannot start is tried again ever more slowl
 that only a new process can follow (addresses, number of workers, limits, cache sizes, certificate) replaces the workers one by one.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.runtime import forget_reports, read_report
+from gateway.runtime import forget_reports, read_report, read_reports
 from policies.load import ConfigError, load
 from policies.model import SchoolFile
 
@@ -66,7 +67,18 @@ class Supervisor:
         self.reload_due = False
         self._config_seen = self._signature()
         self._looked_at = 0.0
+        self.orphans = [report["pid"] for report in read_reports(runtime)]
+        """workers that outlived their supervisor and still answer"""
         forget_reports(runtime)
+
+    def relieve_orphans(self) -> None:
+        """Ours listen now; those of a supervisor that was killed may leave. They answer what they were asked."""
+        for pid in self.orphans:
+            if isinstance(pid, int):
+                log.warning("a worker without a supervisor is relieved: %d", pid)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+        self.orphans = []
 
     def start(self, slot: Slot) -> None:
         command = [sys.executable, "-m", "gateway.worker", "--index", str(slot.index), "--config", str(self.config)]
@@ -244,6 +256,7 @@ def _supervise(supervisor: Supervisor, metrics: str | None, on_ready: Callable[[
         code = supervisor.wait_until_ready(supervisor.slots)
         if code:
             return code
+        supervisor.relieve_orphans()
         if on_ready is not None and not supervisor.stopping:
             on_ready()
         while not supervisor.stopping:

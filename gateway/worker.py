@@ -223,7 +223,7 @@ class Worker:
         """Differences since the last report, from the totals that the upstreams keep."""
         for each in self.upstreams.statistics():
             before = self.reported.get((each.zone, each.address), {})
-            totals = {"queries": each.queries, **each.failures}
+            totals: dict[str, int] = {"queries": each.queries} | {str(reason): number for reason, number in each.failures.items()}
             self.reported[each.zone, each.address] = totals
             new = {reason: number - before.get(reason, 0) for reason, number in totals.items()}
             counts.upstream_queries[each.address] = counts.upstream_queries.get(each.address, 0) + new.pop("queries")

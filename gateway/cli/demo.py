@@ -1,6 +1,8 @@
 """`manglanh demo`: a whole pretend school on this machine, with no internet."""
 
+import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,7 +31,7 @@ def demo(
     from dashboard.catalogue import block_texts
     from gateway import supervisor
     from gateway.cli.demo_place import noted
-    from gateway.cli.demo_school import TRIES, school_yaml, tour
+    from gateway.cli.demo_school import Tour, school_yaml
 
     speaker = terminal(context)
     _ = speaker.translate
@@ -41,7 +43,7 @@ def demo(
         config.write_text(school_yaml(directory, port, address, speaker.language), encoding="utf-8")
         starter = compile_starter(directory / "starter")
         stack.enter_context(noted(config))
-        text = tour(config, port, TRIES, _, has_dig=shutil.which("dig") is not None)
+        text = Tour(port, program(), shutil.which("dig") is not None, _).text(config)
         code = supervisor.run(
             config,
             starter=starter,
@@ -51,6 +53,12 @@ def demo(
             on_ready=lambda: typer.echo(text),
         )
     raise typer.Exit(code)
+
+
+def program() -> str:
+    """How the command is typed in another terminal: by its name where the shell finds it, or by its whole path."""
+    script = Path(sys.executable).with_name("manglanh")
+    return "manglanh" if shutil.which("manglanh") or not script.is_file() else shlex.quote(str(script))
 
 
 def _port(wanted: int, _: Translate) -> int:

@@ -91,50 +91,61 @@ default_group: khach
 """
 
 
-def dig(group: str, name: str, rtype: str, port: int) -> str:
-    kind = "" if rtype == "A" else f" {rtype}"
-    return f"dig -b {client_of(group)} -p {port} @127.0.0.1 {name}{kind}"
+@dataclass(frozen=True, slots=True)
+class Tour:
+    """What `demo` prints, for one machine: the port that answers, how the command is typed here, and whether dig is there."""
 
+    port: int
+    program: str
+    has_dig: bool
+    translate: Translate
 
-def ask(group: str, name: str, rtype: str) -> str:
-    kind = "" if rtype == "A" else f" --type {rtype}"
-    return f"manglanh ask {name} --client {client_of(group)}{kind}"
+    def text(self, config: Path) -> str:
+        """Group by group the lines to type and what each will show; then switching a class, and looking inside."""
+        translate = self.translate
+        lines = [
+            translate("A pretend school is running: {school}").format(school=SCHOOL),
+            translate("Its school file, to look at or to change: {config}").format(config=config),
+            translate("Type these lines in a second terminal. Ctrl-C here ends everything."),
+        ]
+        for name, title, tier in GROUPS:
+            lines += ["", f"# {title} ({tier}), {client_of(name)}"]
+            lines += [self._line(self._question(item.group, item.name, item.rtype), item.shows) for item in TRIES if item.group == name]
+        lines += ["", f"# {translate('A class is switched to an exam and back')}", *self._lesson()]
+        lines += ["", f"# {translate('Looking inside')}", *self._looking()]
+        return "\n".join(lines) + "\n"
 
+    def _line(self, command: str, shows: str) -> str:
+        return f"{command:<72} # {self.translate(shows)}"
 
-def tour(config: Path, port: int, tries: tuple[Try, ...], translate: Translate, *, has_dig: bool) -> str:
-    """What `demo` prints: group by group the lines to type and what each will show, then switching, explaining, watching."""
-    lines = [
-        translate("A pretend school is running: {school}").format(school=SCHOOL),
-        translate("Its school file, to look at or to change: {config}").format(config=config),
-        translate("Type these lines in a second terminal. Ctrl-C here ends everything."),
-    ]
-    for name, title, tier in GROUPS:
-        lines += ["", f"# {title} ({tier}), {client_of(name)}"]
-        for item in (item for item in tries if item.group == name):
-            command = dig(name, item.name, item.rtype, port) if has_dig else ask(name, item.name, item.rtype)
-            lines.append(f"{command:<72} # {translate(item.shows)}")
-    return "\n".join([*lines, "", *_lesson(port, translate, has_dig=has_dig), "", *_looking(translate, has_dig=has_dig)]) + "\n"
+    def _question(self, group: str, name: str, rtype: str = "A") -> str:
+        if not self.has_dig:
+            return self._ask(group, name, rtype)
+        kind = "" if rtype == "A" else f" {rtype}"
+        return f"dig -b {client_of(group)} -p {self.port} @127.0.0.1 {name}{kind}"
 
+    def _ask(self, group: str, name: str, rtype: str = "A") -> str:
+        kind = "" if rtype == "A" else f" --type {rtype}"
+        return f"{self.program} ask {name} --client {client_of(group)}{kind}"
 
-def _lesson(port: int, translate: Translate, *, has_dig: bool) -> list[str]:
-    def look(name: str) -> str:
-        return dig("6a1", name, "A", port) if has_dig else ask("6a1", name, "A")
+    def _lesson(self) -> list[str]:
+        exam = f'{self.program} mode 6a1 exam --for 45m --reason "Kiểm tra" --site {EXAM_SITE}'
+        return [
+            self._line(exam, _("class 6A1 sits an exam, for 45 minutes at most")),
+            self._line(self._question("6a1", "vnexpress.net"), _("now blocked: not on the exam's list")),
+            self._line(self._question("6a1", EXAM_SITE), _("the exam's own site is open")),
+            self._line(f"{self.program} mode 6a1 normal", _("the exam is over")),
+            self._line(self._question("6a1", "vnexpress.net"), _("answered again")),
+        ]
 
-    steps = (
-        (f'manglanh mode 6a1 exam --for 45m --reason "Kiểm tra" --site {EXAM_SITE}', _("class 6A1 sits an exam, for 45 minutes at most")),
-        (look("vnexpress.net"), _("now blocked: not on the exam's list")),
-        (look(EXAM_SITE), _("the exam's own site is open")),
-        ("manglanh mode 6a1 normal", _("the exam is over")),
-        (look("vnexpress.net"), _("answered again")),
-    )
-    return [f"# {translate('A class is switched to an exam and back')}", *(f"{line:<72} # {translate(shows)}" for line, shows in steps)]
-
-
-def _looking(translate: Translate, *, has_dig: bool) -> list[str]:
-    steps = (
-        ("manglanh explain fun88.com --client 127.0.3.1", _("why: the rung that decided, and all the others")),
-        ("manglanh tail", _("decisions as they are made; nothing is stored")),
-        ("manglanh selftest --client 127.0.3.1", _("which categories are filtered, as a record for the yearly review")),
-        *(((ask("6a1", "fun88.com", "A"), _("like dig, in plain words")),) if has_dig else ()),
-    )
-    return [f"# {translate('Looking inside')}", *(f"{line:<72} # {translate(shows)}" for line, shows in steps)]
+    def _looking(self) -> list[str]:
+        lines = [
+            self._line(f"{self.program} explain fun88.com --client 127.0.3.1", _("why: the rung that decided, and all the others")),
+            self._line(f"{self.program} tail", _("decisions as they are made; nothing is stored")),
+            self._line(
+                f"{self.program} selftest --client 127.0.3.1", _("which categories are filtered, as a record for the yearly review")
+            ),
+        ]
+        if self.has_dig:
+            lines.append(self._line(self._ask("6a1", "fun88.com"), _("like dig, in plain words")))
+        return lines

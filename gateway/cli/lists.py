@@ -162,7 +162,8 @@ def diff_command(
     )
     for change in difference.first:
         sign = "~" if change.before and change.after else "+" if change.after else "-"
-        typer.echo(f"{sign} {change.name}  {' '.join(change.before)} -> {' '.join(change.after)}")
+        categories = [" ".join(side) for side in (change.before, change.after) if side]
+        typer.echo(f"{sign} {change.name}  {' -> '.join(categories)}")
 
 
 def _load(path: Path | None) -> "tuple[ListSource, ...]":

@@ -29,7 +29,7 @@ def _serve(context: typer.Context, config: Path | None, metrics: str, *, trial: 
     from dashboard.catalogue import block_texts
     from gateway import supervisor
     from gateway.cli.school import find, load_file
-    from gateway.runtime import beside_state, runtime_directory
+    from gateway.runtime import beside_state, claim, runtime_directory
     from policies.socket_address import parse_listen
 
     _ = terminal(context).translate
@@ -38,7 +38,7 @@ def _serve(context: typer.Context, config: Path | None, metrics: str, *, trial: 
     try:
         if metrics:
             parse_listen(metrics)
-        runtime = beside_state(file) if trial else runtime_directory(file)
+        runtime = claim(beside_state(file)) if trial else runtime_directory(file)
         starter = fresh_starter(runtime)
     except ValueError as error:
         raise CommandError(_("--metrics {text}: {why}").format(text=metrics, why=error), BAD_USE) from None

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from policies.model import SchoolFile, State, Unblock
 
 
+TAKEN_UP_WITHIN = 2.0
+"""seconds; a worker looks at the state 20 times a second"""
+
+
 def mode(
     context: typer.Context,
     group: Annotated[str, typer.Argument(metavar="GROUP", help="The group, for example 6a1.")],
@@ -121,14 +125,36 @@ def _refusal(path: "Path", change: "Unblock", speaker: Terminal) -> str:
 
 
 def _update(file: "SchoolFile", change: "Callable[[State], State]", _: Translate) -> None:
+    """Save the change, and say whether every worker has taken it up."""
     from policies.state import StateError, update_state
 
     try:
-        update_state(file.state, change, time.time())
+        state = update_state(file.state, change, time.time())
     except StateError as error:
         raise CommandError(str(error)) from None
     except OSError as error:
         raise CommandError(_("{path} cannot be written: {why}").format(path=file.state, why=error.strerror)) from None
+    _say_in_force(file, state.generation, _)
+
+
+def _say_in_force(file: "SchoolFile", generation: int, _: Translate) -> None:
+    """Wait until all workers report ``generation``; saved is not yet in force."""
+    from gateway.runtime import reports_of
+
+    deadline = time.monotonic() + TAKEN_UP_WITHIN
+    while True:
+        reports = reports_of(file)
+        applied = sum(isinstance(report["generation"], int) and report["generation"] >= generation for report in reports)
+        if applied == len(reports) or time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    if not reports:
+        typer.echo(_("Saved. No resolver runs here now; it will hold when one starts."), err=True)
+    elif applied < len(reports):
+        text = _("Saved, but only {applied} of {total} workers have taken it up; see: manglanh doctor")
+        typer.echo(text.format(applied=applied, total=len(reports)), err=True)
+    else:
+        typer.echo(_("In force on all {total} workers.").format(total=len(reports)), err=True)
 
 
 def _group_names(file: "SchoolFile") -> list[str]:

@@ -39,12 +39,12 @@ def test_a_good_file():
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
-        ("{name: a, category: gamblng, format: hosts, path: p, licence: l}", ["s.yaml:2:23: sources.1.category: unknown category 'gamblng', did you mean 'gambling'?"]),
-        ("{name: a, category: ads, format: host, path: p, licence: l}", ["s.yaml:2:36: sources.1.format: unknown format 'host', did you mean 'hosts'?"]),
+        ("{name: a, category: gamblng, format: hosts, path: p, licence: l}", ["s.yaml:2:25: sources.1.category: unknown category 'gamblng', did you mean 'gambling'?"]),
+        ("{name: a, category: ads, format: host, path: p, licence: l}", ["s.yaml:2:38: sources.1.format: unknown format 'host', did you mean 'hosts'?"]),
         ("{name: a, category: ads, format: hosts, file: p, licence: l}",
-         ["s.yaml:2:5: sources.1: exactly one of path and url is needed", "s.yaml:2:43: sources.1.file: unknown key"]),
+         ["s.yaml:2:5: sources.1: exactly one of path and url is needed", "s.yaml:2:45: sources.1.file: unknown key"]),
         ("{name: a, category: ads, format: hosts, pth: p, licence: l}",
-         ["s.yaml:2:5: sources.1: exactly one of path and url is needed", "s.yaml:2:43: sources.1.pth: unknown key, did you mean 'path'?"]),
+         ["s.yaml:2:5: sources.1: exactly one of path and url is needed", "s.yaml:2:45: sources.1.pth: unknown key, did you mean 'path'?"]),
         ("{name: a, category: ads, format: hosts, path: p, url: 'https://x/', licence: l}", ["s.yaml:2:5: sources.1: exactly one of path and url is needed"]),
         ("{name: a, category: ads, format: hosts, path: p}", ["s.yaml:2:5: sources.1: licence is missing"]),
         ("{name: [a], category: ads, format: hosts, path: p, licence: l}", ["s.yaml:2:12: sources.1.name: must be a text"]),
@@ -69,7 +69,7 @@ def test_a_mistake_is_named_with_its_place(entry, expected):
 
 def test_all_mistakes_at_once():
     text = "source: []\nsources:\n  - {name: a, category: x, format: y, path: p, licence: l}\n  - {name: a, category: ads, format: hosts, path: p, licence: l}\n"
-    assert [line.split(" ", 1)[0] for line in problems(text)] == ["s.yaml:1:1:", "s.yaml:3:24:", "s.yaml:3:35:", "s.yaml:4:12:"]
+    assert [line.split(" ", 1)[0] for line in problems(text)] == ["s.yaml:1:1:", "s.yaml:3:25:", "s.yaml:3:36:", "s.yaml:4:12:"]
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def override(group: str, mode: str, *, since: float, until: float) -> dict[str, 
 
 
 def run(*words: str, timeout: float = 30, code: int = 0) -> str:
-    """A real client, run to its end, which has to be ``code``; its output. A client that is not installed is an error, not a skip."""
+    """A real client, run to its end, which has to be ``code``; all that it printed. A client that is not installed is an error, not a skip."""
     done = subprocess.run(words, capture_output=True, text=True, timeout=timeout)
     assert done.returncode == code, f"{' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
-    return done.stdout
+    return done.stdout + done.stderr

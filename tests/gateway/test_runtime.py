@@ -42,6 +42,14 @@ def test_where_nothing_can_be_written_it_is_beside_the_state_file(school, tmp_pa
     assert (tmp_path / "state" / "run").is_dir()
 
 
+def test_two_boxes_on_one_machine_do_not_share_a_directory(school, system, tmp_path):
+    """They did once: each removed the other's sockets, reports and metric files."""
+    assert runtime.runtime_directory(school, {}) == system
+    assert runtime.runtime_directory(school, {}) == tmp_path / "state" / "run"
+    with pytest.raises(FileExistsError, match="another resolver"):
+        runtime.runtime_directory(school, {})
+
+
 def sockets(directory: Path, *numbers: int) -> tuple[Path, ...]:
     directory.mkdir(parents=True)
     paths = tuple(directory / f"tail-{number}.sock" for number in numbers)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.category import CATEGORIES, LOCKED
@@ -45,6 +45,7 @@ def policies(draw) -> Policy:
     )
 
 
+@settings(deadline=None)
 @given(NAMES, policies(), LISTED)
 def test_decide_is_total_and_is_the_first_rung_that_speaks(name, held, lists):
     verdict = decide(name, 1, held, lists)
@@ -53,6 +54,7 @@ def test_decide_is_total_and_is_the_first_rung_that_speaks(name, held, lists):
     assert verdict == first or (isinstance(verdict, Rewrite) and isinstance(first, Allow) and verdict.reason == first.reason)
 
 
+@settings(deadline=None)
 @given(NAMES, policies(), LISTED)
 def test_a_locked_name_is_blocked_for_everybody(name, held, lists):
     if any(match.source.category in LOCKED for match in lists.lookup(name)):
@@ -61,6 +63,7 @@ def test_a_locked_name_is_blocked_for_everybody(name, held, lists):
         assert verdict.reason.rung == Rung.LOCKED_BLOCK
 
 
+@settings(deadline=None)
 @given(NAMES, policies(), LISTED)
 def test_help_is_allowed_unless_locked(name, held, lists):
     categories = {match.source.category for match in lists.lookup(name)}
@@ -68,12 +71,14 @@ def test_help_is_allowed_unless_locked(name, held, lists):
         assert not isinstance(decide(name, 1, held, lists), Block)
 
 
+@settings(deadline=None)
 @given(NAMES, policies(), LISTED)
 def test_offline_allows_nothing_but_help_and_the_box(name, held, lists):
     verdict = decide(name, 1, replace(held, only="nothing"), lists)
     assert isinstance(verdict, Block) or verdict.reason.rung == Rung.LOCKED_ALLOW
 
 
+@settings(deadline=None)
 @given(NAMES, policies(), LISTED)
 def test_exam_allows_nothing_but_its_sites_help_and_the_box(name, held, lists):
     held = replace(held, only="sites")
@@ -82,6 +87,7 @@ def test_exam_allows_nothing_but_its_sites_help_and_the_box(name, held, lists):
         assert any(name == site or name.endswith(f".{site}") for site in held.sites)
 
 
+@settings(deadline=None)
 @given(NAMES, policies(), LISTED, st.sampled_from(sorted(CATEGORIES)))
 def test_blocking_one_more_category_never_unblocks(name, held, lists, category):
     before = decide(name, 1, held, lists)
@@ -89,6 +95,7 @@ def test_blocking_one_more_category_never_unblocks(name, held, lists, category):
         assert isinstance(decide(name, 1, replace(held, blocked=held.blocked | {category}), lists), Block)
 
 
+@settings(deadline=None)
 @given(NAMES, policies(), LISTED, st.sampled_from(["a.example", "b.example", "c.b.example", "google.com", "com"]))
 def test_adding_a_school_block_never_unblocks(name, held, lists, blocked):
     before = decide(name, 1, held, lists)
@@ -96,12 +103,14 @@ def test_adding_a_school_block_never_unblocks(name, held, lists, blocked):
     assert isinstance(after, Block) or not isinstance(before, Block)
 
 
+@settings(deadline=None)
 @given(NAMES, policies(), LISTED, st.sampled_from(sorted(SERVICES)))
 def test_blocking_one_more_service_never_unblocks(name, held, lists, service):
     if isinstance(decide(name, 1, held, lists), Block):
         assert isinstance(decide(name, 1, replace(held, services=held.services | {service}), lists), Block)
 
 
+@settings(deadline=None)
 @given(NAMES, policies(), LISTED)
 def test_allowing_nothing_more_but_lifting_never_blocks(name, held, lists):
     """The other way round: without unblocks, no name is more open than with them."""
@@ -109,6 +118,7 @@ def test_allowing_nothing_more_but_lifting_never_blocks(name, held, lists):
         assert isinstance(decide(name, 1, replace(held, unblocks={}), lists), Block)
 
 
+@settings(deadline=None)
 @given(NAMES, NAMES, policies(), LISTED)
 def test_a_target_that_is_blocked_was_blocked_by_a_list_or_a_rule(name, target, held, lists):
     verdict = decide(name, 1, held, lists)
@@ -119,6 +129,7 @@ def test_a_target_that_is_blocked_was_blocked_by_a_list_or_a_rule(name, target, 
             assert found.reason.rung == Rung.LOCKED_BLOCK
 
 
+@settings(deadline=None)
 @given(NAMES, policies(), LISTED)
 def test_safe_search_does_not_depend_on_what_allowed_the_name(name, held, lists):
     verdict = decide("www.google.com", 1, held, lists)

@@ -3,7 +3,7 @@
 from ipaddress import ip_address, ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.identify import Directory, PrefixTable, default_group
@@ -83,6 +83,7 @@ NETWORKS = st.one_of(
 ).map(lambda pair: ip_network(pair, strict=False))
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(NETWORKS, st.text(min_size=1, max_size=3), max_size=12),
     st.one_of(st.ip_addresses(network="10.0.0.0/28"), st.ip_addresses(network="fd00::/124")),

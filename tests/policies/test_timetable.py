@@ -5,7 +5,7 @@ from math import inf
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from policies.model import Timetable
@@ -146,6 +146,7 @@ NOWS = st.one_of(st.integers(at("2026-09-01T00:00"), at("2027-12-31T00:00")), st
 
 
 @example([{"mode": "exam", "at": ["22:00-21:59"], "days": ["fri"], "holidays": True, "sites": []}], "Pacific/Apia", 1325250000.0, 3600.0)
+@settings(deadline=None)
 @given(st.lists(RULES, max_size=3), ZONES, NOWS, st.floats(0, 3 * 86400))
 def test_what_is_said_holds_until_the_next_change_and_not_beyond(rules, zone, now, later):
     """Also over Samoa's missing 30 December 2011 and Lord Howe's half hour of summer time."""
@@ -160,6 +161,7 @@ def test_what_is_said_holds_until_the_next_change_and_not_beyond(rules, zone, no
         assert (after.mode, after.sites) != (moment.mode, moment.sites)
 
 
+@settings(deadline=None)
 @given(st.lists(RULES, max_size=3), ZONES, st.lists(NOWS, min_size=2, max_size=6))
 def test_what_is_remembered_never_shows(rules, zone, nows):
     table = timetables(*rules, zone=zone).of("6a1")

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.socket_address import join_port, parse_listen, split_port
@@ -55,6 +55,7 @@ def test_refusals_say_why(text, message):
     assert message in str(refused.value)
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.text("0123456789:[].#/tlshp", max_size=30)))
 def test_parse_raises_nothing_but_value_error_and_round_trips(text):
     try:
