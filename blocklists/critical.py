@@ -120,7 +120,7 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
         """
         vcmedia.vn typekit.net brightcove.com ooyala.com 5min.com turner.com cbsi.com thepostgame.com performgroup.com wsod.com
         imageshack.us foursquare.com livefyre.com fyre.co rpxnow.com janrain.com qualtrics.com uservoice.com truste.com maxmind.com
-        newsinc.com realtime.co duba.net vidible.tv alexa.com newrelic.com slidesharecdn.com unity3d.com wikia.com fandom.com nationalgeographic.com pbskids.org brainpop.com
+        newsinc.com realtime.co duba.net vidible.tv alexa.com newrelic.com urbanairship.com slidesharecdn.com unity3d.com wikia.com fandom.com nationalgeographic.com pbskids.org brainpop.com
         flowplayer.org gyazo.com quoracdn.net bdimg.com wshifen.com tencent.com netease.com pressdisplay.com wordcentral.com
         salesforceliveagent.com drugs.com rxlist.com villagevoice.com freerepublic.com lightinthebox.com bitcoin.org""",
     ),

@@ -1,1 +1,1 @@
-"""Who may see what, and when. Pure: ``now`` and bytes are arguments; only ``state`` reads and writes a file."""
+"""Who may see what, and when. Pure: ``now`` and bytes are arguments; only ``load`` and ``state`` touch a file."""

@@ -286,6 +286,8 @@ def _school_allow(suffixes: list[str], policy: Policy) -> Allow | None:
 
 def _category(name: str, matches: tuple[Match, ...], policy: Policy) -> Allow | Block | None:
     """Rung 7: the most specific of what blocks, unless ``learning`` names the name at least as specifically."""
+    if not matches and not policy.services and not (policy.safe_search and unsafe_engine(name)):
+        return None  # nearly every name
     blocking = max(_blocking(name, matches, policy), key=_specificity, default=None)
     if not matches:
         return None if blocking is None else Block(blocking[1])

@@ -15,7 +15,13 @@ import yaml
 MAX_BYTES = 512 * 1024
 MAX_DEPTH = 20
 MAX_ALIASES = 100
-MAX_VALUES = 100_000
+MAX_VALUES = 50_000
+"""a school of 500 groups has 7,000"""
+
+_TOO_DEEP = f"nested more than {MAX_DEPTH} deep"
+_TOO_MANY = f"more than {MAX_VALUES} values, aliases followed"
+
+Path = tuple[str | int, ...]
 
 
 class Position(NamedTuple):
@@ -29,7 +35,7 @@ class Flaw(NamedTuple):
     """Something wrong with the text itself."""
 
     position: Position
-    path: tuple[str | int, ...]
+    path: Path
     message: str
 
 
@@ -69,44 +75,38 @@ class Document:
     """The tree of one text. ``plain`` is what a validator reads, ``flaws`` what is wrong already."""
 
     def __init__(self, root: Node) -> None:
-        self._root = root
         self.flaws: list[Flaw] = []
-        self._values = 0
-        self.plain: Any = self._plain(root, ())
+        self._places: dict[Path, tuple[Position, Position]] = {}
+        """path -> where its key and its value stand; the same for an item of a list"""
+        self.plain: Any = self._plain(root, (), root.position)
 
-    def position(self, path: Iterable[str | int]) -> Position:
+    def position(self, path: Path) -> Position:
         """Where the value at ``path`` stands; of a path that leads nowhere, the last part that exists."""
-        node = self._root
-        for step in path:
-            inner = _child(node, step)
-            if inner is None:
-                break
-            node = inner[1]
-        return node.position
+        return self._place(path)[1]
 
-    def key_position(self, path: tuple[str | int, ...]) -> Position:
-        """Where the key at ``path`` stands: that of the value where there is no key, as in a list."""
-        node: Node | None = self._root
-        for step in path[:-1]:
-            inner = None if node is None else _child(node, step)
-            node = None if inner is None else inner[1]
-        inner = None if node is None or not path else _child(node, path[-1])
-        return self.position(path) if inner is None else inner[0].position
+    def key_position(self, path: Path) -> Position:
+        """Where the key at ``path`` stands."""
+        return self._place(path)[0]
 
-    def _plain(self, node: Node, path: tuple[str | int, ...]) -> Any:
-        """Follows aliases, which is why the values are counted here; the depth is bounded by ``_compose``."""
-        self._values += 1
-        if self._values > MAX_VALUES:
-            raise Unreadable(node.position, f"more than {MAX_VALUES} values, aliases followed")
+    def _place(self, path: Path) -> tuple[Position, Position]:
+        while path not in self._places:
+            path = path[:-1]
+        return self._places[path]
+
+    def _plain(self, node: Node, path: Path, key: Position) -> Any:
+        """Follows aliases, which is why values and depth are counted here again."""
+        self._places[path] = key, node.position
+        if len(self._places) > MAX_VALUES:
+            raise Unreadable(node.position, _TOO_MANY)
         if len(path) > MAX_DEPTH:
-            raise Unreadable(node.position, f"nested more than {MAX_DEPTH} deep")
+            raise Unreadable(node.position, _TOO_DEEP)
         if isinstance(node, Scalar):
             return node.text
         if isinstance(node, Items):
-            return [self._plain(each, (*path, at)) for at, each in enumerate(node.nodes)]
+            return [self._plain(each, (*path, at), each.position) for at, each in enumerate(node.nodes)]
         return self._mapping(node, path)
 
-    def _mapping(self, node: Entries, path: tuple[str | int, ...]) -> dict[str, Any]:
+    def _mapping(self, node: Entries, path: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key, value in node.pairs:
             if not isinstance(key, Scalar):
@@ -116,7 +116,7 @@ class Document:
             elif isinstance(value, Scalar) and value.missing:
                 self.flaws.append(Flaw(key.position, (*path, key.text), "has no value; give one or remove the key"))
             else:
-                values[key.text] = self._plain(value, (*path, key.text))
+                values[key.text] = self._plain(value, (*path, key.text), key.position)
         return values
 
 
@@ -161,7 +161,9 @@ def _compose(events: Iterable[yaml.Event]) -> Node:
     open_nodes: list[Items | Entries] = []
     anchors: dict[str, Node] = {}
     aliases = 0
-    for event in events:
+    for count, event in enumerate(events):
+        if count > 3 * MAX_VALUES:
+            raise Unreadable(_of(event.start_mark), _TOO_MANY)
         if isinstance(event, yaml.DocumentStartEvent) and root is not None:
             raise Unreadable(_of(event.start_mark), "a second document begins here; a school has one")
         if isinstance(event, yaml.CollectionEndEvent):
@@ -182,7 +184,7 @@ def _compose(events: Iterable[yaml.Event]) -> Node:
         if isinstance(event, yaml.CollectionStartEvent) and not isinstance(node, Scalar):
             open_nodes.append(node)
             if len(open_nodes) > MAX_DEPTH:
-                raise Unreadable(node.position, f"nested more than {MAX_DEPTH} deep")
+                raise Unreadable(node.position, _TOO_DEEP)
     if root is None:
         raise Unreadable(Position(), "the file is empty")
     return root
@@ -211,15 +213,6 @@ def _add(parent: Items | Entries, node: Node) -> None:
         parent.pairs[-1].append(node)
     else:
         parent.pairs.append([node])
-
-
-def _child(node: Node, step: str | int) -> tuple[Node, Node] | None:
-    """(key, value) in a mapping; the item twice in a list."""
-    if isinstance(node, Items):
-        return (node.nodes[step], node.nodes[step]) if isinstance(step, int) and step < len(node.nodes) else None
-    if isinstance(node, Entries):
-        return next(((key, value) for key, value in node.pairs if isinstance(key, Scalar) and key.text == step), None)
-    return None
 
 
 def _of(mark: Any) -> Position:

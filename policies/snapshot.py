@@ -15,23 +15,12 @@ from typing import NamedTuple, TypeVar
 
 from filters.category import LOCKED
 from filters.domain_index import DomainIndex
+from filters.special_names import NTP_NAMES
 from policies.decide import Policy, RuleTable
 from policies.identify import default_group
 from policies.model import Group, LocalRule, Mode, Override, SchoolFile, State, Tier, Unblock
 from policies.tiers import BREAK, NORMAL, resolve_modes, resolve_tiers
 from policies.timetable import GroupTimetable, Timetables
-
-TIME_NAMES = (
-    "pool.ntp.org",
-    "ntp.ubuntu.com",
-    "time.android.com",
-    "time.apple.com",
-    "time.cloudflare.com",
-    "time.google.com",
-    "time.nist.gov",
-    "time.windows.com",
-)
-"""Time servers that boxes and devices ask by default: a wrong clock must be able to right itself under any policy."""
 
 _Timed = TypeVar("_Timed", Override, Unblock)
 
@@ -71,7 +60,7 @@ class Snapshot:
         self.timetables = Timetables(file.timetable, file.school.timezone)
         self.problems = tuple(_problems(state, self.groups, self.modes))
         """parts of the state that mean nothing to this school, one sentence each"""
-        self._box_names = frozenset((file.dns.hostname, *TIME_NAMES))
+        self._box_names = frozenset((file.dns.hostname, *NTP_NAMES))
         self._overrides = _by_group(override for override in state.overrides if override.mode in self.modes)
         self._unblocks = _by_group(state.unblocks)
         self._rules = _Rules((*file.rules, *state.rules))

@@ -5,10 +5,9 @@ Accepted, and nothing else::
     9.9.9.9   9.9.9.9:5353   2620:fe::fe   [2620:fe::fe]:53   udp://9.9.9.9     plain DNS, by TCP on truncation
     tcp://9.9.9.9:53                                                            plain DNS by TCP only
     tls://1.1.1.1#cloudflare-dns.com   tls://1.1.1.1:853                        RFC 7858; no name: the certificate has the address
-    https://dns.google/dns-query   https://dns.google/dns-query#8.8.8.8         RFC 8484; the address spares asking for it
+    https://dns.google/dns-query#8.8.8.8                    RFC 8484; the address after '#', since a resolver cannot ask itself
 
-A plain or TLS upstream is an address, never a name: a resolver that has to resolve its own upstream starts in a circle.
-Only ``https://`` may be a name alone, since many DoH services are known by nothing else.
+An upstream is an address, never a name: a resolver that has to resolve its own upstream starts in a circle.
 """
 
 import re
@@ -28,7 +27,7 @@ _PATH = re.compile(r"/[!-~]*\Z")
 class UpstreamAddress:
     scheme: Scheme
     host: str
-    """the address to connect to, without brackets; for ``https`` without one, the name to look up (equal to server_name)"""
+    """the address to connect to, without brackets"""
     port: int
     server_name: str = ""
     """``tls``, ``https``: whom the certificate must name (a name or an address); plain DNS: empty"""
@@ -72,15 +71,23 @@ def _parse_https(rest: str) -> UpstreamAddress:
         raise ValueError("a DoH address has a path, for example https://dns.google/dns-query")
     host, port = split_port(authority)
     name = _server(host)
+    if not mark and not _is_address(name):
+        raise ValueError(f"its address is missing, since a resolver cannot ask itself: https://{authority}{slash}{path}#8.8.8.8")
     return UpstreamAddress("https", parse_address(bootstrap) if mark else name, port or 443, name, slash + path)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _server(text: str) -> str:
     """A name, or an address where the certificate names one (RFC 8310 section 8.1)."""
-    try:
+    if _is_address(text):
         return parse_address(text)
-    except ValueError:
-        pass
     try:
         return normalise(text)
     except InvalidName as error:

@@ -1,8 +1,8 @@
 """``regex``: a regular expression a line, matched anywhere in the name, as Pi-hole does; and what every expression must keep.
 
 Expressions run in the resolver on names that strangers choose, and Python's engine backtracks. ``checked`` therefore
-refuses what could take long on 253 characters: a repetition of something that itself repeats or branches,
-back-references, and more than three open-ended repetitions (cubic time, some milliseconds at worst).
+refuses what could take long on a name of 253 characters: a repetition of something that itself repeats or branches
+(exponential), back-references, and an expression whose choices multiply to more than ``MAX_STEPS``.
 """
 
 import re
@@ -14,10 +14,10 @@ from blocklists.rule import Conditions, Item, Refused
 
 MAX_LENGTH = 200
 """characters of one expression"""
-MAX_OPEN = 3
-"""open-ended repetitions in one expression"""
-_MANY = 16
-"""a counted repetition of at least so many is treated as open-ended"""
+_NAME = 253
+"""characters of the longest name (RFC 1035 section 2.3.4): how often an open-ended repetition can repeat, or a match begin"""
+MAX_STEPS = 5_000_000
+"""ways to match, at most: the product over repetitions and choices. Real lists keep far below; some 20 ms at the very worst"""
 
 _TOKEN = re.compile(
     r"""(?P<escape>\\.)
@@ -73,35 +73,39 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _refuse_slow(pattern: str) -> None:
-    """Raise Refused for nested repetition, and for too many open-ended ones."""
-    varied = [False]  # per open group: does it hold a repetition or a branch?
-    closed_varied = False  # the same of what stands just before the current token
-    total = 0
+    """Raise Refused for nested repetition, and for too many ways to match."""
+    varied = [False]  # per open group: does it hold a repetition or a choice?
+    closed_varied = False  # the same of the group that ends just before the current token
+    finished, ways = 0, 0
     for token in _TOKEN.finditer(pattern):
+        ways = ways or (1 if token[0] == "^" else _NAME)
         kind = token.lastgroup
-        if kind == "open":
-            varied.append(False)
-        elif kind == "close":
-            closed_varied = varied.pop() if len(varied) > 1 else False
+        if kind == "close" and len(varied) > 1:
+            closed_varied = varied.pop()
             varied[-1] |= closed_varied
             continue
+        if kind == "open":
+            varied.append(False)
+        elif kind == "branch" and len(varied) == 1:
+            finished, ways = finished + ways, 0
         elif kind == "branch":
-            varied[-1] = True
+            varied[-1], ways = True, 2 * ways
         elif kind == "repeat" or token["counted"]:
-            is_open, repeats = _repetition(token)
-            if repeats and closed_varied:
+            least, most = _repetition(token)
+            if most > 1 and closed_varied:
                 raise Refused("expression that repeats a repetition or a choice, which can take exponential time")
-            total += is_open
-            varied[-1] |= is_open or token[0] == "?" or bool(token["comma"])
+            varied[-1] |= most > least
+            ways *= most - least + 1
         closed_varied = False
-    if total > MAX_OPEN:
-        raise Refused(f"expression with more than {MAX_OPEN} open-ended repetitions")
+    if finished + ways > MAX_STEPS:
+        raise Refused("expression with so many repetitions and choices that it could take too long")
 
 
-def _repetition(token: re.Match[str]) -> tuple[bool, bool]:
-    """Of a quantifier: is it open-ended (or as good as), and does it repeat at all?"""
+def _repetition(token: re.Match[str]) -> tuple[int, int]:
+    """How often a quantifier repeats: at least, at most."""
     if not token["counted"]:
-        return token[0] != "?", token[0] != "?"
-    most = int(token["most"] or 0) if token["comma"] else int(token["least"] or 0)
-    is_open = bool(token["comma"] and not token["most"]) or most >= _MANY
-    return is_open, is_open or most > 1
+        return (1 if token[0] == "+" else 0), (1 if token[0] == "?" else _NAME)
+    least = min(int(token["least"] or 0), _NAME)
+    if not token["comma"]:
+        return least, least
+    return least, min(int(token["most"] or _NAME), _NAME)

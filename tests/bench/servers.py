@@ -79,7 +79,8 @@ def serving(kind: Kind, place: Place, core: int | None, blocked: str) -> Iterato
     place.directory.mkdir(parents=True, exist_ok=True)
     command = kind.prepare(place)
     log = place.directory / "log"
-    with processes.running(command, port=place.port, log=log, core=core, environment=kind.environment) as running:
+    environment = {**kind.environment, "RUNTIME_DIRECTORY": str(place.directory / "run")}
+    with processes.running(command, port=place.port, log=log, core=core, environment=environment) as running:
         ready_after = processes.await_rcode(running, blocked, 3, kind.start_seconds)
         yield Server(kind, place, running, ready_after)
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocklists.parse import FORMATS, parse
-from blocklists.rule import Conditions, ForProxy, Kind, ListRefused, Problem, Rule, Shape
+from blocklists.parse.regex import checked
+from blocklists.rule import Conditions, ForProxy, Kind, ListRefused, Problem, Refused, Rule, Shape
 
 SELF, BELOW, SUBTREE = Shape.SELF, Shape.BELOW, Shape.SUBTREE
 
@@ -344,6 +345,8 @@ def test_a_folder_that_is_no_ut1_category_is_refused():
         (r"[]a]x", None),
         (r"(a|b)", None),
         (r"(ab){2}", None),
+        (r"^adv(s|is(ing|ements?))?[0-9]*[_.-]|^track(er|ing)?[0-9]*[_.-]|^stat(s|istics)?[0-9]*[-.]", None),
+        (r"(^|[-.])b[a4]i[0-9]{2,3}([-.]|$)", None),
     ],
 )
 def test_regex(line, pattern):
@@ -361,7 +364,12 @@ def test_regex(line, pattern):
         (r"(([a-z])+.)+x", "repeats a repetition"),
         (r"(a{2,30}){5}", "repeats a repetition"),
         (r"(a+){3}", "repeats a repetition"),
-        (r"a*b*c*d*e", "more than 3 open-ended"),
+        (r"a*b*c*d*e", "could take too long"),
+        (r"(.+)(.+)!", "could take too long"),
+        (r"^(.+)(.+)(.+)!", "could take too long"),
+        ("a?" * 40 + "a" * 40, "could take too long"),
+        ("(a|a)" * 20 + "!", "could take too long"),
+        ("x{1,9}" * 10 + "y", "could take too long"),
         (r"(a)\1", "back-reference"),
         (r"(?P<x>a)(?P=x)", "back-reference"),
         (r"(?i)casino", "inline flags"),
@@ -442,3 +450,23 @@ SNIPPETS = ["||", "|", "^", "@@", "/", "$", "important", ",", "badfilter", "dnst
 @given(st.sampled_from([name for name in FORMATS if name != "ut1"]), st.lists(st.sampled_from(SNIPPETS), max_size=12).map("".join))
 def test_no_mixture_of_syntax_raises(list_format, text):
     items(list_format, text)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a", "b", ".", "-", "[ab]", "(", ")", "(?:", "|", "*", "+", "?", "{2}", "{1,3}", "{2,}", "^", "$"]), max_size=14
+    ).map("".join)
+)
+def test_an_accepted_expression_is_quick_on_any_name(pattern):
+    """The bound is on ways to match, so a second for the worst names is far too much: it would be an exponential one."""
+    import re
+    import time
+
+    try:
+        found = re.compile(checked(pattern))
+    except Refused:
+        return
+    began = time.process_time()
+    for name in ("a" * 253, "ab" * 126, "a.b-" * 63, "b" * 252 + "!"):
+        found.search(name)
+    assert time.process_time() - began < 1.0

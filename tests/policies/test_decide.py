@@ -4,28 +4,28 @@ from dataclasses import replace
 
 import pytest
 
+from filters.domain_index import DomainIndex, Entry, write
 from policies.decide import Allow, Block, Reason, Rewrite, RuleTable, Rung, decide, decide_target, ladder
 from policies.model import YouTube
-from tests.policies.schools import NOTHING_LISTED, Lists, allow, block, policy, unblock, unsafe_policy
+from tests.policies.schools import NOTHING_LISTED, SOURCES, Lists, allow, block, policy, unblock, unsafe_policy
 
-LISTS = Lists(
-    {
-        "abuse.example": "child-abuse",
-        "banned.example": "unlawful games",
-        "casino.example": "gambling",
-        "game.example": "games",
-        "mixed.example": "games gambling",
-        "school.example": "learning",
-        "play.school.example": "games",
-        "forum.example": "social",
-        "class.forum.example": "learning",
-        "both.example": "learning games",
-        "help.example": "help social",
-        "lost.example": "help unlawful",
-        "video.example": "video",
-        "open.example": "video adult",
-    }
-)
+NAMES = {
+    "abuse.example": "child-abuse",
+    "banned.example": "unlawful games",
+    "casino.example": "gambling",
+    "game.example": "games",
+    "mixed.example": "games gambling",
+    "school.example": "learning",
+    "play.school.example": "games",
+    "forum.example": "social",
+    "class.forum.example": "learning",
+    "both.example": "learning games",
+    "help.example": "help social",
+    "lost.example": "help unlawful",
+    "video.example": "video",
+    "open.example": "video adult",
+}
+LISTS = Lists(NAMES)
 
 
 def says(verdict) -> tuple[str, int]:
@@ -95,6 +95,24 @@ TABLE = [
 @pytest.mark.parametrize(("name", "held", "verdict", "rung"), TABLE)
 def test_ladder(name, held, verdict, rung):
     assert says(decide(name, 1, held, LISTS)) == (verdict, rung)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """The same lists as a real bundle."""
+    directory = tmp_path_factory.mktemp("bundle")
+    sources = tuple(SOURCES.values())
+    position = {source.category: at for at, source in enumerate(sources)}
+    entries = [Entry(name, position[category]) for name, categories in NAMES.items() for category in categories.split()]
+    write(directory, entries, sources)
+    index = DomainIndex.open(directory)
+    yield index
+    index.close()
+
+
+@pytest.mark.parametrize(("name", "held", "verdict", "rung"), TABLE)
+def test_ladder_on_a_real_bundle(name, held, verdict, rung, bundle):
+    assert says(decide(name, 1, held, bundle)) == (verdict, rung)
 
 
 @pytest.mark.parametrize(("name", "held", "verdict", "rung"), TABLE)
