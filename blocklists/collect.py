@@ -15,8 +15,6 @@ from blocklists.rule import Conditions, ForProxy, Item, Kind, Problem, Rule, Sha
 from filters.bundle import ALLOW_BELOW, ALLOW_SELF, BLOCK_BELOW, BLOCK_SELF, FIRM_BELOW, FIRM_SELF
 from filters.name import parents
 
-MAX_PATTERNS = 200
-"""regular expressions of one list"""
 _SELF_BITS = BLOCK_SELF | ALLOW_SELF | FIRM_SELF
 _BELOW_BITS = BLOCK_BELOW | ALLOW_BELOW | FIRM_BELOW
 _SHAPES = len(Shape)
@@ -66,8 +64,6 @@ def _collect_conditions(
 ) -> None:
     line, file = at
     reason = objection(item.name, item.shape, report.category, may_name) if item.name and not item.kind.allows else ""
-    if item.pattern and item not in collected.conditions and sum(bool(rule.pattern) for rule in collected.conditions) >= MAX_PATTERNS:
-        reason = f"more than {MAX_PATTERNS} expressions in one list"
     if reason:
         report.reject(line, reason, item.name or item.pattern, file)
     elif item in collected.conditions:

@@ -16,7 +16,7 @@ from blocklists.parse import parse, ut1
 from blocklists.report import BuildReport, SourceReport
 from blocklists.rule import Conditions, ListRefused, Shape
 from blocklists.sources import PACKAGED, TEST_SOURCE, ListSource, load
-from filters.bundle import BLOCK_BELOW, BLOCK_SELF, MAX_PATTERNS, Conditional, Source, read_manifest, write
+from filters.bundle import BLOCK_BELOW, BLOCK_SELF, MAX_CONDITIONAL, MAX_PATTERNS, Conditional, Source, read_manifest, write
 from filters.category import CATEGORIES
 
 REPORT = "report.json"
@@ -112,9 +112,12 @@ class _Build:
         yield from settle(collected, report, exceptions_win=source.format == "adblock")
 
     def _keep_conditions(self, number: int, collected: Collected, source: ListSource) -> None:
+        """Refuses as a whole a list that has too many: to keep some of them would depend on their order."""
         self.conditional += [_conditional(number, rule) for rule in collected.conditions]
         if sum(bool(rule.pattern) for rule in self.conditional) > MAX_PATTERNS:
             self.refusals.append(f"{source.name}: with it there are more than {MAX_PATTERNS} regular expressions")
+        if len(self.conditional) > MAX_CONDITIONAL:
+            self.refusals.append(f"{source.name}: with it there are more than {MAX_CONDITIONAL} rules with conditions")
 
 
 def _conditional(number: int, rule: Conditions) -> Conditional:

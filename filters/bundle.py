@@ -27,6 +27,8 @@ MAX_JSON = 16 * 1024 * 1024
 """bytes of a manifest or a rules file; real ones have some ten thousand"""
 MAX_PATTERNS = 500
 """regular expressions in one bundle: each costs every uncached question"""
+MAX_CONDITIONAL = 5000
+"""rules with conditions in one bundle, expressions included: each is a Python object in every worker"""
 
 BLOCK_SELF, BLOCK_BELOW, ALLOW_SELF, ALLOW_BELOW = 1, 2, 4, 8
 FIRM_SELF, FIRM_BELOW = 16, 32
@@ -200,25 +202,15 @@ def write(
         if rule.name:
             label_sets.add(key_of(rule.name), rule.source, CONDITIONAL)
 
-    used = sorted({label_sets.sets[number] for number in label_sets.by_key.values()})
-    position = {label_set: number for number, label_set in enumerate(used)}
-    renumbered = [position.get(label_set, 0) for label_set in label_sets.sets]
-    keys = sorted(label_sets.by_key)
-    trie = marisa_trie.Trie(keys, num_tries=2)  # a tenth faster to walk than the default of 3, a tenth larger
-    labels = array("H" if len(used) <= 0xFFFF else "I", bytes((2 if len(used) <= 0xFFFF else 4) * len(keys)))
-    for key in keys:
-        labels[trie.key_id(key)] = renumbered[label_sets.by_key[key]]
-
-    trie.save(str(directory / NAMES))
-    (directory / LABELS).write_bytes(labels.tobytes())
+    used, label_bytes = _write_names(directory, label_sets)
     (directory / RULES).write_bytes(Rules(sets=tuple(used), conditional=tuple(rules)).canonical())
     manifest = Manifest(
         format=FORMAT,
         identity="",
         byteorder=sys.byteorder,
         built_at=float(built_at),
-        names=len(keys),
-        label_bytes=labels.itemsize,
+        names=len(label_sets.by_key),
+        label_bytes=label_bytes,
         sources=tuple(sources),
         counts=label_sets.counts(len(sources)),
         files={name: file_entry(directory / name) for name in (NAMES, LABELS, RULES)},
@@ -226,6 +218,22 @@ def write(
     manifest = manifest.model_copy(update={"identity": _identity(manifest)})
     (directory / MANIFEST).write_bytes(manifest.canonical())
     return manifest.identity
+
+
+def _write_names(directory: Path, label_sets: _LabelSets) -> tuple[list[tuple[tuple[int, int], ...]], int]:
+    """Write the trie and the labels; the label sets in the order of their numbers there, and the bytes of one number."""
+    used = sorted({label_sets.sets[number] for number in label_sets.by_key.values()})
+    position = {label_set: number for number, label_set in enumerate(used)}
+    renumbered = [position.get(label_set, 0) for label_set in label_sets.sets]
+    keys = sorted(label_sets.by_key)
+    trie = marisa_trie.Trie(keys, num_tries=2)  # a tenth faster to walk than the default of 3, a tenth larger
+    label_bytes, code = (2, "H") if len(used) <= 0xFFFF else (4, "I")
+    labels = array(code, bytes(label_bytes * len(keys)))
+    for key in keys:
+        labels[trie.key_id(key)] = renumbered[label_sets.by_key[key]]
+    (directory / NAMES).write_bytes(trie.tobytes())  # save() says a full disk as a RuntimeError
+    (directory / LABELS).write_bytes(labels.tobytes())
+    return used, label_bytes
 
 
 def file_entry(path: Path) -> FileEntry:

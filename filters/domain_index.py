@@ -7,7 +7,6 @@ raises nothing but ``BadBundle``.
 
 import mmap
 import re
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from filters.bundle import (
     CONDITIONAL,
     FIRM_SELF,
     LABELS,
+    MAX_CONDITIONAL,
     MAX_PATTERNS,
     NAMES,
     RULES,
@@ -79,7 +79,7 @@ class _Patterns:
 
 
 class DomainIndex:
-    """The names of a bundle, mapped. Immutable; safe to share between threads."""
+    """The names of a bundle, mapped. Immutable but for ``close``, which must not run beside a lookup."""
 
     def __init__(self, sources: Sequence[Source] = (), identity: str = "", built_at: float = 0.0) -> None:
         self.sources = tuple(sources)
@@ -94,7 +94,6 @@ class DomainIndex:
         self._sets: tuple[tuple[tuple[int, int], ...], ...] = ()
         self._named: dict[tuple[str, int], list[Conditional]] = {}
         self._patterns: _Patterns | None = None
-        self._closing = threading.Lock()
 
     @classmethod
     def open(cls, directory: Path) -> "DomainIndex":
@@ -117,8 +116,8 @@ class DomainIndex:
             raise BadBundle(f"{RULES}: a rule of a source that the manifest does not name")
         self._sets = rules.sets
         patterns = [rule for rule in rules.conditional if rule.pattern]
-        if len(patterns) > MAX_PATTERNS:
-            raise BadBundle(f"{RULES}: more than {MAX_PATTERNS} regular expressions")
+        if len(patterns) > MAX_PATTERNS or len(rules.conditional) > MAX_CONDITIONAL:
+            raise BadBundle(f"{RULES}: more than {MAX_PATTERNS} regular expressions, or {MAX_CONDITIONAL} rules with conditions")
         try:
             self._patterns = _Patterns(patterns) if patterns else None
         except re.error as error:
@@ -185,22 +184,14 @@ class DomainIndex:
         number = self._trie.get(key_of(name))
         return () if number is None else self._sets[self._labels[number]]
 
-    def conditional(self) -> Iterator[Conditional]:
-        """The rules that are not names: patterns, and names with conditions."""
-        for rules in self._named.values():
-            yield from rules
-        if self._patterns is not None:
-            yield from (rule for rule, _ in self._patterns._rules)  # noqa: SLF001 - the same module
-
     def close(self) -> None:
         """Give the mapping back; afterwards no name is listed. An index that is merely dropped does so by itself."""
-        with self._closing:
-            labels, self._labels = self._labels, ()
-            self._trie = marisa_trie.Trie()
-            self._prefixes = self._trie.prefixes
-            self._patterns, self.names = None, 0
-            if isinstance(labels, memoryview):
-                labels.release()
+        self._trie = marisa_trie.Trie()
+        self._prefixes = self._trie.prefixes
+        self._patterns, self.names = None, 0
+        labels, self._labels = self._labels, ()
+        if isinstance(labels, memoryview):
+            labels.release()
 
 
 def _map_names(path: Path, names: int) -> Any:

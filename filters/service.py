@@ -19,7 +19,7 @@ class Service:
     vi: str
     en: str
     category: str
-    """an id of filters/category.py: how the service is grouped on a page; it decides nothing"""
+    """an id of filters/category.py: how the service is grouped on a page, and whether a teacher may lift it (Tier.liftable)"""
     names: tuple[str, ...]
 
 

@@ -21,7 +21,8 @@ METHOD = """## What is measured, and how
 - **Load**: `tests/bench/dnsload.c`. Throughput is closed loop with 256 queries outstanding from 8 client addresses; latency under change is
   open loop by the clock, each latency counted from the moment the query was due, so a stall cannot hide itself.
 - **Questions**: 80 % popular names, 20 % blocked names, few of them often and many seldom (Zipf), 5,000 names of each; all cached when it counts.
-- **Upstream**: `tests/bench/authority.c`, which answers half a million queries a second.
+- **Upstream**: `tests/bench/authority.c`, which answers half a million queries a second. The same program stands in the warm tables as
+  *the limit*: what the kernel and the load generator let through when a server does next to nothing.
 - **Memory** is the proportional set size (PSS) of all processes of a server.
 - **Noise**: other work on the host, the CPU's clock and where the kernel puts buffers move single rounds by some ten per cent; the spread
   columns show it. The load generator itself takes a share of what loopback can carry, so ratios between fast servers read lower than they are.

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def _window(sockets: int) -> int:
 
 
 def _record(setting: Setting, server: servers.Server, case: str, work: Load) -> None:
-    setting.run(server, work)
+    setting.run(server, replace(work, seconds=work.seconds * 2))
     result = setting.run(server, work)
     used = processes.memory(server.running.pids())
     detail = {"lost": result["lost"], "p99_us": result["p99_us"], "start_s": server.ready_after, "pss_mb": used.pss / 1e6}

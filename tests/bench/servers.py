@@ -23,6 +23,7 @@ COMMAND = Path(sys.executable).with_name("manglanh")
 CHECKOUT = Path(__file__).resolve().parents[2]
 GROUP = "lop"
 NO_LIMIT = 10_000_000
+NOERROR, NXDOMAIN = 0, 3
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Place:
     """the blocked names, one a line"""
     bundle: Path
     """``lists.directory`` of ours, compiled from ``names``"""
+    responder: Path
+    """the C program that is the upstream, and the limit"""
     workers: int = 1
     groups: Mapping[str, Sequence[str]] = field(default_factory=lambda: {GROUP: ("127.0.0.0/8",)})
 
@@ -61,6 +64,8 @@ class Kind:
     reload: Callable[[Place, processes.Running], None] | None = None
     """makes it read its list again while it serves; None: it cannot"""
     ours: bool = False
+    blocked_rcode: int = NXDOMAIN
+    """what it answers for a blocked name"""
     start_seconds: float = 90.0
 
 
@@ -75,13 +80,13 @@ class Server:
 
 @contextmanager
 def serving(kind: Kind, place: Place, core: int | None, blocked: str) -> Iterator[Server]:
-    """A started server that has answered ``blocked`` with NXDOMAIN. Raises processes.NotRunning."""
+    """A started server that has answered for ``blocked``, a blocked name, as it should. Raises processes.NotRunning."""
     place.directory.mkdir(parents=True, exist_ok=True)
     command = kind.prepare(place)
     log = place.directory / "log"
     environment = {**kind.environment, "RUNTIME_DIRECTORY": str(place.directory / "run")}
     with processes.running(command, port=place.port, log=log, core=core, environment=environment) as running:
-        ready_after = processes.await_rcode(running, blocked, 3, kind.start_seconds)
+        ready_after = processes.await_rcode(running, blocked, kind.blocked_rcode, kind.start_seconds)
         yield Server(kind, place, running, ready_after)
 
 
@@ -266,6 +271,10 @@ def _prepare_recursor(place: Place) -> list[str]:
     return ["pdns_recursor", f"--config-dir={place.directory}"]
 
 
+def _prepare_limit(place: Place) -> list[str]:
+    return [str(place.responder), f"--port={place.port}"]
+
+
 def _reload_unbound(_: Place, running: processes.Running) -> None:
     running.process.send_signal(signal.SIGHUP)
 
@@ -285,5 +294,6 @@ KINDS: tuple[Kind, ...] = (
     Kind("unbound", "Unbound, local-zone", _version_of("unbound", "-V"), _prepare_unbound, reload=_reload_unbound),
     Kind("unbound-rpz", "Unbound, RPZ", _version_of("unbound", "-V"), _prepare_unbound_rpz, reload=_reload_unbound),
     Kind("recursor", "PowerDNS Recursor, RPZ", _version_of("pdns_recursor", "--version"), _prepare_recursor, reload=_reload_recursor),
+    Kind("limit", "the limit: a C responder that filters nothing", _version_of("cc", "--version"), _prepare_limit, blocked_rcode=NOERROR),
     Kind("dnsmasq", "dnsmasq, address=", _version_of("dnsmasq", "--version"), _prepare_dnsmasq),
 )

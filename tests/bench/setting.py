@@ -76,7 +76,7 @@ class Setting:
 
     def place(self, kind: servers.Kind, **changes: Any) -> servers.Place:
         directory = self.directory / f"{kind.name}-{time.monotonic_ns()}"
-        ours: dict[str, Any] = {"names": self.names_file, "bundle": self.bundle, **changes}
+        ours: dict[str, Any] = {"names": self.names_file, "bundle": self.bundle, "responder": self.programs["authority"], **changes}
         return servers.Place(directory, processes.free_port(), self.upstream_port, **ours)
 
     def run(self, server: servers.Server, work: load.Load) -> Mapping[str, Any]:

@@ -7,6 +7,8 @@ from statistics import median, quantiles
 from tests.bench.setting import Result
 
 OURS = ("ours", "ours-compiled")
+LIMIT = "limit"
+"""what no server can pass on this machine; not a peer"""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def cases(results: Iterable[Result], measure: str) -> list[str]:
 
 
 def peers(found: Sequence[Summary]) -> list[Summary]:
-    return [summary for summary in found if summary.server not in OURS]
+    return [summary for summary in found if summary.server not in (*OURS, LIMIT)]
 
 
 def best_peer(found: Sequence[Summary], *, highest: bool = True) -> Summary | None:

@@ -242,12 +242,14 @@ class TestGuards:
     def test_a_list_that_was_taken_out_is_no_shrinking(self, tmp_path):
         compile_lists(tmp_path, [given_list("q.com")], previous={"list": 1, "gone": 1000})
 
-    def test_too_many_expressions_are_reported(self, tmp_path):
-        _, reports = compiled(tmp_path, given_list("".join(f"^x{number}$\n" for number in range(250)), "regex"))
-        assert (reports["list"].accepted, reports["list"].rejected) == (200, 50)
-        inputs = [given_list("".join(f"^x{number}$\n" for number in range(200)), "regex", name=f"l{part}") for part in range(3)]
-        with pytest.raises(CompileRefused, match="l2: with it there are more than 500"):
-            compile_lists(tmp_path, inputs)
+    def test_too_many_expressions_are_refused_whatever_their_order(self, tmp_path):
+        with pytest.raises(CompileRefused, match="list: with it there are more than 500 regular expressions"):
+            compile_lists(tmp_path, [given_list("".join(f"^x{number}$\n" for number in range(501)), "regex")])
+
+    def test_too_many_conditions_are_refused(self, tmp_path):
+        text = "".join(f"||n{number}.example^$dnstype=A\n" for number in range(5001))
+        with pytest.raises(CompileRefused, match="list: with it there are more than 5000 rules with conditions"):
+            compile_lists(tmp_path, [given_list(text, "adblock")])
 
 
 def _package(kind, made=[]):  # noqa: B006 - reads the list once for all examples
