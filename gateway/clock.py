@@ -49,15 +49,16 @@ class Clock:
         return self._monotonic() + self._offset
 
     def check(self) -> bool:
-        """Look at the wall clock again; True when ``trusted`` changed."""
+        """Look at the wall clock again; True when ``trusted`` changed or the time jumped: what was worked out from it is void."""
         monotonic, synchronised = self._monotonic(), self._synchronised()
         behind = monotonic + self._offset - self._wall()
-        if behind <= 0 or synchronised:
+        follows = behind <= 0 or synchronised
+        if follows:
             self._offset -= behind
         set_back = behind > SET_BACK and not synchronised
         trusted = synchronised or (not set_back and monotonic + self._offset >= self._floor and self._keeps_time())
         changed, self.trusted = trusted != self.trusted, trusted
-        return changed
+        return changed or (follows and abs(behind) > SET_BACK)
 
 
 def kernel_synchronised() -> bool:

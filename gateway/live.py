@@ -134,7 +134,7 @@ class Live:
             self.follow_state()
             if rounds % 20 == 0:
                 if self.clock.check():
-                    log.warning("the clock is %s", "trusted again" if self.clock.trusted else "not trusted: timetables are off")
+                    log.warning("the clock was set; it is %s", "trusted" if self.clock.trusted else "not trusted: timetables are off")
                     self._resolve_all()
                 await self.follow_config()
                 await self.follow_lists()

@@ -159,7 +159,7 @@ class Nameserver:
     def _take(self, query: Received) -> None:
         try:
             response = self.respond(query)
-        except Exception as bug:  # noqa: BLE001 - raised again by __exit__
+        except Exception as bug:
             self._bugs.append(bug)
             response = None
         with self._changed:

@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tests.bench.setting import Result
-from tests.bench.statistics_table import OURS, Summary, best_peer, cases, number, rounds_table, summaries, table
+from tests.bench.statistics_table import OURS, Summary, best_peer, cases, number, peers, rounds_table, summaries, table
 
 HEAD = """# Benchmarks
 
-This page is written by `make bench` (`python -m tests.bench`); `--report FILE` writes it again from a run's JSON lines.
+This page is written by `make bench BENCH='--out docs/benchmarks.md'`; `--report FILE` writes it again from the run's JSON lines in
+`bench-results/`, `--quick` sees in five minutes whether all of it works, `--help` tells the rest.
 Every comparison is made side by side in one run: rounds alternate the servers, medians are compared, and the spread is shown.
 Servers have one core, load generator and upstream share the other, all on loopback. A small shared machine is noisy: ratios of
 one run mean something, single numbers of different runs do not.
@@ -23,6 +24,8 @@ METHOD = """## What is measured, and how
 - **Questions**: 80 % popular names, 20 % blocked names, few of them often and many seldom (Zipf), 5,000 names of each; all cached when it counts.
 - **Upstream**: `tests/bench/authority.c`, which answers half a million queries a second. The same program stands in the warm tables as
   *the limit*: what the kernel and the load generator let through when a server does next to nothing.
+- **CPU** is the server's own user and system time per answer. It says what a server could do where the load generator and the kernel's
+  loopback, which share the other core, are what ends a round.
 - **Memory** is the proportional set size (PSS) of all processes of a server.
 - **Noise**: other work on the host, the CPU's clock and where the kernel puts buffers move single rounds by some ten per cent; the spread
   columns show it. The load generator itself takes a share of what loopback can carry, so ratios between fast servers read lower than they are.
@@ -71,7 +74,11 @@ def _judge_warm(results: Sequence[Result]) -> Iterable[tuple[str, str, str, bool
         for summary in _ours(found) if best else ():
             ratio = summary.median / best.median if best else 0.0
             wanted = 1.5 if summary.server == "ours-compiled" else 1.0
-            yield summary.server, f"warm {case}: >= {wanted} x the fastest peer", f"{ratio:.2f} x", ratio >= wanted
+            measured = f"{ratio:.2f} x"
+            least = min((peer.cpu_us for peer in peers(found) if peer.cpu_us), default=None)
+            if least and summary.cpu_us:
+                measured += f" (by CPU time per query {least / summary.cpu_us:.2f} x)"
+            yield summary.server, f"warm {case}: >= {wanted} x the fastest peer", measured, ratio >= wanted
 
 
 def _judge_upstream(results: Sequence[Result]) -> Iterable[tuple[str, str, str, bool]]:
@@ -180,12 +187,12 @@ def _scale(results: Sequence[Result], titles: Mapping[str, str]) -> Iterable[str
     if compiled:
         rows = [(f"{result.measure}: {result.case}", f"{number(result.value)} {result.unit}") for result in compiled]
         yield "## Lists: compiling, size, lookups\n\n" + table(("what", "value"), rows)
-    rows = []
+    grown = []
     for result in results:
         if result.measure == "scale":
             detail = [number(result.detail[key]) for key in ("pss_mb", "worker_pss_mb", "start_s")]
-            rows.append((f"{titles.get(result.server, result.server)}: {result.case}", number(result.value), *detail))
-    if rows:
+            grown.append((f"{titles.get(result.server, result.server)}: {result.case}", number(result.value), *detail))
+    if grown:
         note = "Two workers need both cores, which the load generator needs too: that row shows that they share the work, not what they could do.\n\n"
         head = ("case", "queries/s", "PSS, MB", "largest process, MB", "start, s")
-        yield f"## Growth\n\n{note}" + table(head, rows)
+        yield f"## Growth\n\n{note}" + table(head, grown)

@@ -141,7 +141,7 @@ def compile_bundle(names: Path, directory: Path) -> float:
     sources = directory.parent / f"{directory.name}.sources.yaml"
     sources.write_text(yaml.safe_dump({"sources": [source]}))
     began = time.monotonic()
-    command = [COMMAND, "lists", "compile", "--sources", sources, "--out", directory]
+    command = [str(COMMAND), "lists", "compile", "--sources", str(sources), "--out", str(directory)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     if done.returncode:
         raise RuntimeError(f"manglanh lists compile: {done.stderr.strip() or done.stdout.strip()}")

@@ -19,6 +19,8 @@ class Summary:
     values: tuple[float, ...]
     unit: str
     last: Result
+    cpu_us: float | None = None
+    """median CPU time of the server per answer, in microseconds, where it was measured"""
 
     @property
     def median(self) -> float:
@@ -41,7 +43,12 @@ def summaries(results: Iterable[Result], measure: str, case: str | None = None) 
     for result in results:
         if result.measure == measure and case in (None, result.case):
             rounds.setdefault(result.server, []).append(result)
-    return [Summary(server, tuple(each.value for each in found), found[-1].unit, found[-1]) for server, found in rounds.items()]
+    return [_summary(server, found) for server, found in rounds.items()]
+
+
+def _summary(server: str, found: Sequence[Result]) -> Summary:
+    cpu = [each.detail["cpu_us"] for each in found if "cpu_us" in each.detail]
+    return Summary(server, tuple(each.value for each in found), found[-1].unit, found[-1], median(cpu) if cpu else None)
 
 
 def cases(results: Iterable[Result], measure: str) -> list[str]:
@@ -72,12 +79,15 @@ def number(value: float) -> str:
 
 
 def rounds_table(found: Sequence[Summary], titles: Mapping[str, str], *, highest: bool = True) -> str:
-    """Median, spread and the ratio of medians to the best peer's."""
+    """Median, spread and the ratio of medians to the best peer's; and the CPU time where it was measured."""
     best = best_peer(found, highest=highest)
+    with_cpu = any(summary.cpu_us is not None for summary in found)
     rows = []
     for summary in sorted(found, key=lambda each: each.median, reverse=highest):
         spread = f"{number(min(summary.values))} - {number(max(summary.values))}"
         ratio = f"{summary.median / best.median:.2f}" if best and best.median else "-"
-        rows.append((titles.get(summary.server, summary.server), number(summary.median), spread, ratio))
+        cpu = ("-" if summary.cpu_us is None else number(summary.cpu_us),) if with_cpu else ()
+        rows.append((titles.get(summary.server, summary.server), number(summary.median), spread, ratio, *cpu))
     unit = found[0].unit if found else ""
-    return table(("server", f"median, {unit}", "lowest - highest", "ratio to the best peer"), rows)
+    head = ("server", f"median, {unit}", "lowest - highest", "ratio to the best peer")
+    return table((*head, "CPU, us a query") if with_cpu else head, rows)

@@ -9,7 +9,7 @@ from tests.bench.setting import Result, Setting, fleet, serving
 from tests.bench.statistics_table import LIMIT
 
 EDNS_SIZE = 1232
-KEPT = ("qps", "lost", "noerror", "nxdomain", "servfail", "refused", "truncated", "p50_us", "p99_us", "p999_us", "max_us")
+KEPT = ("qps", "lost", "noerror", "nxdomain", "servfail", "refused", "truncated", "p50_us", "p99_us", "p999_us", "max_us", "cpu_us")
 
 
 def measure_fleet(setting: Setting, *, warm: bool, memory: bool, upstream: bool) -> None:

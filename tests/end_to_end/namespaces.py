@@ -60,6 +60,11 @@ def small_disk(space: Namespace, directory: Path, size: str = "256k") -> None:
     space.run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(directory))
 
 
+def make_read_only(space: Namespace, directory: Path) -> None:
+    """As a worn SD card does by itself."""
+    space.run("mount", "-o", "remount,ro", str(directory))
+
+
 def fill(space: Namespace, directory: Path) -> None:
     """Leaves not one free block on the disk."""
     space.run("sh", "-c", f"cat /dev/zero > '{directory}/fill'", check=False)

@@ -138,7 +138,7 @@ def run(packets: int, seed: int, *, most_findings: int = 50) -> Outcome:
             packet = mutator.next()
             try:
                 word = target(packet, number % _THOROUGH == 0)
-            except Exception as problem:  # noqa: BLE001 - finding these is what a fuzzer is for
+            except Exception as problem:
                 outcome.findings.append((name, packet, f"{type(problem).__name__}: {problem}"))
                 word = f"{name} FINDING"
                 if len(outcome.findings) >= most_findings:

@@ -82,3 +82,14 @@ def test_newest_of_no_files_is_the_epoch(tmp_path):
     file = tmp_path / "present"
     file.write_text("")
     assert newest([tmp_path / "absent", file]) == file.stat().st_mtime
+
+
+def test_a_jump_is_told_so_that_what_ends_at_a_time_is_worked_out_again():
+    hands = Hands(1_800_000_000)
+    clock = hands.clock()
+    hands.run(1)
+    assert not clock.check()
+    hands.wall += 7200
+    assert clock.check()
+    assert clock.trusted
+    assert not clock.check()
