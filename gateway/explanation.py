@@ -6,6 +6,7 @@ mode, the timetable, the school's own rule), 15 Blocked for the rest. The JSON i
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,8 +23,13 @@ HOTLINE = "tel:111"
 
 
 def contacts(school_contact: str) -> tuple[str, ...]:
-    """The hotline first; the school's contact too if it is a URI, since the draft allows nothing else."""
-    return (HOTLINE, school_contact) if school_contact.startswith(("tel:", "mailto:", "sips:", "https:")) else (HOTLINE,)
+    """The hotline first; the school's contact too where it is an address, a number or a URI, since the draft wants URIs."""
+    text = school_contact.strip()
+    if re.fullmatch(r"\+?[0-9][0-9 .-]{2,}", text):
+        text = "tel:" + re.sub(r"[ .-]", "", text)
+    elif re.fullmatch(r"[^@\s]+@[^@\s]+", text):
+        text = "mailto:" + text
+    return (HOTLINE, text) if text.startswith(("tel:", "mailto:", "sips:", "https:")) else (HOTLINE,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from filters.name import is_within, parents
+from gateway.designation import designations
 from gateway.numbers import Type
 from gateway.wire import encode_name
 from policies.model import Dns
@@ -14,7 +15,7 @@ RDATA = tuple[int, bytes]
 
 _VERSION = {int(Type.A): 4, int(Type.AAAA): 6}
 DDR = "_dns.resolver.arpa"
-DOT_PORT = 853
+"""what a client asks that knows only an address (RFC 9462, section 4)"""
 
 
 class LocalZone:
@@ -29,7 +30,8 @@ class LocalZone:
             for address in addresses:
                 self._pointers.setdefault(address.reverse_pointer, name)
         self._forwarded = frozenset(dns.forward)
-        self._designated = _designated_resolver(dns) if dns.tls else b""
+        self._designations = designations(dns.hostname, dns.tls, self._addresses[dns.hostname]) if dns.tls else []
+        self._designated = frozenset((DDR, f"_dns.{dns.hostname}")) if dns.tls else frozenset()
 
     def is_forwarded(self, name: str) -> bool:
         """Whether ``name`` belongs to a conditional forwarding, and so is asked there even if it is a special name."""
@@ -44,17 +46,10 @@ class LocalZone:
         pointer = self._pointers.get(name)
         if pointer is not None:
             return [(Type.PTR, encode_name(pointer))] if qtype == Type.PTR else []
-        if name == DDR and self._designated:
-            return [(Type.SVCB, self._designated)] if qtype == Type.SVCB else []
+        if name in self._designated:
+            return [(Type.SVCB, rdata) for rdata in self._designations] if qtype == Type.SVCB else []
         return None
 
     def is_private_allowed(self, name: str, exceptions: tuple[str, ...]) -> bool:
         """Whether ``name`` may have private addresses: conditionally forwarded, or among the school's exceptions."""
         return self.is_forwarded(name) or any(is_within(name, exception) for exception in exceptions)
-
-
-def _designated_resolver(dns: Dns) -> bytes:
-    """SVCB data that says: the same resolver speaks DNS over TLS under its own name (RFC 9461, RFC 9462)."""
-    alpn, port = b"\x03dot", DOT_PORT.to_bytes(2, "big")
-    parameters = b"\x00\x01" + len(alpn).to_bytes(2, "big") + alpn + b"\x00\x03\x00\x02" + port
-    return b"\x00\x01" + encode_name(dns.hostname) + parameters

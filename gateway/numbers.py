@@ -81,13 +81,15 @@ class Option(IntEnum):
 
 
 class SvcParam(IntEnum):
-    """Keys of SVCB and HTTPS parameters (RFC 9460, RFC 9848)."""
+    """Keys of SVCB and HTTPS parameters (RFC 9460, RFC 9461, RFC 9848)."""
 
     MANDATORY = 0
     ALPN = 1
+    PORT = 3
     IPV4HINT = 4
     ECH = 5
     IPV6HINT = 6
+    DOHPATH = 7
 
 
 IN = 1

@@ -152,8 +152,8 @@ class Resolver:
 
     # Streams.
 
-    def handle_stream(self, data: bytes, peer: tuple[str, int], respond: Respond) -> None:
-        """A query from a TCP or TLS connection (gateway/stream.py)."""
+    def handle_stream(self, data: bytes, peer: tuple[str, int], respond: Respond, transport: str = STREAM) -> None:
+        """A query from a TCP, TLS or HTTPS connection (gateway/stream.py). ``transport``: what it is counted as."""
         now = time.monotonic()
         host = peer[0].partition("%")[0]
         address = socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
@@ -161,9 +161,9 @@ class Resolver:
         if client is None:
             respond(b"")
             return
-        self.counts.queries[STREAM] = self.counts.queries.get(STREAM, 0) + 1
+        self.counts.queries[transport] = self.counts.queries.get(transport, 0) + 1
         ident = data[:2]
-        self._ask(data, address, client.view, lambda body: respond(ident + body if body else b""), now, STREAM)
+        self._ask(data, address, client.view, lambda body: respond(ident + body if body else b""), now, transport)
 
     # Who asks.
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from gateway.numbers import SvcParam
-from gateway.wire_names import FormatError, read_plain_name
+from gateway.wire_names import FormatError, encode_name, read_plain_name
 
 _PARAM = struct.Struct("!HH")
 
@@ -47,6 +47,14 @@ def read_service_binding(data: bytes, at: int, end: int) -> ServiceBinding:
     if at != end or len(params.get(4, b"")) % 4 or len(params.get(6, b"")) % 16 or len(params.get(0, b"")) % 2:
         raise FormatError("service parameters do not add up")
     return ServiceBinding(priority, target, params)
+
+
+def encoded(binding: ServiceBinding) -> bytes:
+    """Record data; the parameters in the order of their keys (RFC 9460, section 2.2)."""
+    parts = [binding.priority.to_bytes(2), encode_name(binding.target)]
+    for key, value in sorted(binding.params.items()):
+        parts.append(_PARAM.pack(key, len(value)) + value)
+    return b"".join(parts)
 
 
 def without(rdata: bytes, keys: Collection[int]) -> bytes:

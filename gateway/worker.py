@@ -1,6 +1,6 @@
 """One resolver process: opens its sockets beside its siblings' (SO_REUSEPORT), follows the files, and reports.  [shell]
 
-Started by gateway/supervisor.py as ``python -m gateway.worker``. SIGHUP reads the school's file again, SIGTERM answers what has
+Started by gateway/supervisor.py as ``python -m gateway.worker``. SIGHUP reads the school's file and the certificate again, SIGTERM answers what has
 been asked and leaves. Its report, ``worker-N.json`` in the runtime directory, says what is in force in it.
 """
 
@@ -15,26 +15,26 @@ import os
 import resource
 import signal
 import socket
-import ssl
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 from filters.domain_index import BadBundle
 from gateway.cache import Cache
+from gateway.certificate import Certificate
 from gateway.clock import Clock, newest
 from gateway.live import Live
 from gateway.metrics import Counts, Levels, Recorder
 from gateway.runtime import write_report
 from gateway.server import Resolver
-from gateway.stream import Connection, Connections
+from gateway.stream import Connection, Connections, Stream
 from gateway.tail import Tail
 from gateway.upstream import Upstreams
 from policies.load import ConfigError
-from policies.model import Dns
+from policies.model import Dns, Tls
 from policies.socket_address import parse_listen
 from policies.upstream_address import parse as parse_upstream
 
@@ -117,6 +117,7 @@ class Worker:
         self.resolver = Resolver(self.live, self.upstreams, self.cache, texts, hot_loop(), self.tail)
         self.connections = Connections(file.dns.limits.tcp_connections, file.dns.limits.tcp_per_client)
         self.servers: list[asyncio.Server] = []
+        self.certificate: Certificate | None = None
         self.recorder = Recorder(options.metrics, options.index) if options.metrics else None
         self.reported: dict[tuple[str, str], dict[str, int]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
@@ -154,7 +155,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.leaving.set)
         loop.add_signal_handler(signal.SIGINT, self.leaving.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.live.follow_config(force=True)))
+        loop.add_signal_handler(signal.SIGHUP, self._read_again)
         await self._open()
         with contextlib.suppress(OSError):
             await self.tail.start()
@@ -166,22 +167,41 @@ class Worker:
         await self.leaving.wait()
         await self._leave()
 
+    def _read_again(self) -> None:
+        """SIGHUP: the school's file, and the certificate that it names."""
+        if self.certificate is not None:
+            try:
+                self.certificate.read_again()
+            except OSError as error:
+                log.warning("certificate not read again: %s", error)
+        self._spawn(self.live.follow_config(force=True))
+
     async def _open(self) -> None:
         dns = self.live.file.dns
         for listen in dns.listen:
             self.resolver.listen(datagram_socket(listen))
         for listen in dns.listen:
-            await self._serve_streams(listen, None)
+            await self._serve_streams(listen, partial(Connection, self.connections, self.resolver.handle_stream))
         if dns.tls is not None:
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.set_alpn_protocols(["dot"])
-            context.load_cert_chain(dns.tls.certificate, dns.tls.key)
-            for listen in dns.tls.listen:
-                await self._serve_streams(listen, context)
+            await self._open_encrypted(dns.tls)
 
-    async def _serve_streams(self, listen: str, context: ssl.SSLContext | None) -> None:
-        factory = partial(Connection, self.connections, self.resolver.handle_stream)
-        server = await asyncio.get_running_loop().create_server(factory, sock=stream_socket(listen), ssl=context, backlog=128)
+    async def _open_encrypted(self, tls: Tls) -> None:
+        self.certificate = Certificate(tls.certificate, tls.key)
+        handle = partial(self.resolver.handle_stream, transport="dot")
+        factory: Callable[[], Stream] = partial(Connection, self.connections, handle, self.certificate.context("dot"))
+        for listen in tls.listen:
+            await self._serve_streams(listen, factory)
+        if not tls.https_listen:
+            return
+        from gateway.https_server import ALPN, HttpsConnection  # noqa: PLC0415 - h2 and h11, only where a school serves HTTPS
+
+        handle = partial(self.resolver.handle_stream, transport="doh")
+        factory = partial(HttpsConnection, self.connections, handle, self.certificate.context(*ALPN), tls.path)
+        for listen in tls.https_listen:
+            await self._serve_streams(listen, factory)
+
+    async def _serve_streams(self, listen: str, factory: Callable[[], Stream]) -> None:
+        server = await asyncio.get_running_loop().create_server(factory, sock=stream_socket(listen), backlog=128)
         self.servers.append(server)
 
     async def _every_second(self) -> None:
@@ -191,8 +211,8 @@ class Worker:
             seconds += 1
             if seconds % 2 == 0:
                 self._collect()
+            self.resolver.look_at_neighbours(time.monotonic())
             if seconds % 5 == 0:
-                self.resolver.look_at_neighbours(time.monotonic())
                 self._report()
 
     def _collect(self) -> None:
@@ -295,6 +315,7 @@ def raise_open_files() -> None:
 
 def main() -> int:
     raise_open_files()
+    sys.setswitchinterval(0.0005)  # a bundle is read in a thread: the loop must not wait 5 ms each time for its turn
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     return asyncio.run(serve(arguments()))
 

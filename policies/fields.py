@@ -109,6 +109,12 @@ def _instant(value: object) -> object:
     return moment.timestamp()
 
 
+def _http_path(text: str) -> str:
+    if not re.fullmatch(r"/[A-Za-z0-9._~/-]{0,100}", text):
+        raise ValueError(f"{text!r} is not the path of an address on the web, such as /dns-query")
+    return text
+
+
 def _workers(value: object) -> object:
     if value != "auto" and not re.fullmatch(r"[1-9]|[1-5]\d|6[0-4]", str(value)):
         raise ValueError("auto, or a number from 1 to 64")
@@ -146,6 +152,7 @@ Seconds = Annotated[int, Field(ge=0)]
 Instant = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_instant)]
 UpstreamText = Annotated[str, AfterValidator(_checked(upstream_address.parse))]
 ListenText = Annotated[str, AfterValidator(_checked(parse_listen))]
+HttpPath = Annotated[str, AfterValidator(_http_path)]
 RangeText = Annotated[str, AfterValidator(_checked(parse_range))]
 DatesText = Annotated[str, AfterValidator(_checked(parse_dates))]
 TimeZone = Annotated[str, AfterValidator(_timezone)]

@@ -20,6 +20,7 @@ from policies.fields import (
     Client,
     DatesText,
     Decision,
+    HttpPath,
     Identifier,
     Instant,
     Liftable,
@@ -224,9 +225,13 @@ class Cache(Frozen):
 
 
 class Tls(Frozen):
-    """Serving DNS over TLS (RFC 7858), and saying so to clients that ask (RFC 9462)."""
+    """Serving DNS over TLS (RFC 7858) and over HTTPS (RFC 8484), and saying so to clients that ask (RFC 9462)."""
 
     listen: tuple[ListenText, ...] = ("0.0.0.0:853", "[::]:853")
+    https_listen: tuple[ListenText, ...] = ()
+    """none: DNS over HTTPS is not served; port 443 is left to the block page unless the school says otherwise"""
+    path: HttpPath = "/dns-query"
+    """where DNS over HTTPS is served"""
     certificate: Path
     key: Path
 

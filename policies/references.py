@@ -14,7 +14,8 @@ from filters.category import CATEGORIES
 from filters.service import SERVICES
 from policies.fields import Client, Network
 from policies.identify import GUEST
-from policies.model import Dns
+from policies.model import Dns, Tls
+from policies.socket_address import parse_listen
 from policies.suggest import did_you_mean, unknown
 from policies.tiers import MODES, TIERS
 
@@ -28,7 +29,10 @@ _NETWORK: TypeAdapter[IPv4Network | IPv6Network] = TypeAdapter(Network)
 
 def wrong_references(plain: dict[str, Any]) -> Wrong:
     """Everything in the file that refers to nothing, or contradicts another part."""
-    for check in (_unknown_names, _own_without_title, _fixed_categories, _same_group_twice, _clients, _page_without_address):
+    checks = (
+        _unknown_names, _own_without_title, _fixed_categories, _same_group_twice, _clients, _page_without_address, _same_listen_twice,
+    )  # fmt: skip
+    for check in checks:
         yield from check(plain)
 
 
@@ -148,6 +152,28 @@ def _page_without_address(plain: dict[str, Any]) -> Wrong:
         for path, value in _texts(plain, pattern):
             if value == "page":
                 yield path, "a block page needs its addresses in dns.block_page"
+
+
+def _same_listen_twice(plain: dict[str, Any]) -> Wrong:
+    """Workers share their ports (SO_REUSEPORT), so the kernel would refuse nothing and give each service a part of the connections."""
+    seen: dict[tuple[str, int], Path] = {}
+    for path, text in _listens(plain):
+        try:
+            place = parse_listen(text)
+        except ValueError:
+            continue
+        first = seen.setdefault(place, path)
+        if first != path:
+            yield path, f"{text} is listened on already ({_written(first)})"
+
+
+def _listens(plain: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    """The addresses for DNS, those that are not written included."""
+    for section, key, default in (("dns", "listen", Dns), ("dns.tls", "listen", Tls), ("dns.tls", "https_listen", Tls)):
+        for path, value in _find(plain, section.split(".")):
+            if isinstance(value, dict) and key not in value:
+                yield from (((*path, key), text) for text in default.model_fields[key].default)
+        yield from _texts(plain, f"{section}.{key}.*")
 
 
 def _written(path: Path) -> str:

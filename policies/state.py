@@ -50,6 +50,7 @@ def write_state(path: Path, state: State) -> None:
             file.write(state.model_dump_json(indent=1).encode())
             file.write(b"\n")
             file.flush()
+            _give_to_owner(file.fileno(), path.parent)
             os.fsync(file.fileno())
         aside.replace(path)
     except BaseException:
@@ -76,8 +77,16 @@ def update_state(path: Path, change: Callable[[State], State], now: float) -> St
 def _locked(path: Path) -> Iterator[None]:
     """The lock file stays: removing it would let two holders each lock a file of that name."""
     with path.open("ab") as file:
+        _give_to_owner(file.fileno(), path.parent)
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _give_to_owner(descriptor: int, directory: Path) -> None:
+    """What root writes belongs to whom the directory belongs to: a command typed as root must not lock the service out."""
+    if os.geteuid() == 0:
+        owner = directory.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -23,7 +23,9 @@ def init(
     group: Annotated[
         list[str] | None, typer.Option("--group", help="A group, NAME:TIER:NETWORKS[:TITLE]; may be repeated. 6a1:thcs:10.0.12.0/24")
     ] = None,
-    contact: Annotated[str, typer.Option("--contact", help="Whom a pupil asks; shown with every block.")] = "",
+    contact: Annotated[
+        str, typer.Option("--contact", help="Whom a pupil asks, shown with every block: a phone number, a mail address or a link.")
+    ] = "",
 ) -> None:
     """Ask a few things and write a first school file. Never writes over one."""
     from gateway.cli.first_school import Answers, render, write

@@ -1,5 +1,6 @@
 """`manglanh lists compile|import|show|diff`: build a bundle, add a list to a sources.yaml, and look into bundles."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +35,10 @@ app = typer.Typer(no_args_is_help=True, help="Lists: compile them into a bundle,
 def compile_command(
     context: typer.Context,
     *,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where bundles live: DIR/current is the one in force.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where bundles live: DIR/current is the one in force. Default: the school file's."),
+    ] = None,
     sources: Annotated[
         Path | None, typer.Option("--sources", metavar="FILE", help="Which lists. Default: the sources.yaml of the package.")
     ] = None,
@@ -50,10 +54,11 @@ def compile_command(
 
     _ = terminal(context).translate
     listed = _load(sources)
-    fetcher = Fetcher(out / CACHE)
+    directory = out or _schools_directory(_)
+    fetcher = Fetcher(directory / CACHE)
     try:
         with _progress(_("Lists"), 2 * len(listed)) as step:
-            report = build(listed, out, fetcher, force=force, progress=step)
+            report = build(listed, directory, fetcher, force=force, progress=step)
     except CompileRefused as error:
         raise CommandError(_("Refused; the bundle in force stays:") + "\n" + str(error)) from None
     except (Busy, BadBundle, OSError) as error:
@@ -61,6 +66,14 @@ def compile_command(
     finally:
         fetcher.close()
     _print_report(report, as_json=as_json, _=_)
+
+
+def _schools_directory(_: Translate) -> Path:
+    """Where the school's file says that bundles live; without a school file, where they live by default."""
+    from gateway.cli.school import load_file, search
+
+    path = search(None)
+    return DIRECTORY if path is None else load_file(path, _).lists.directory
 
 
 @app.command("import")
@@ -114,7 +127,7 @@ def show_command(
 
     speaker = terminal(context)
     _ = speaker.translate
-    if directory and not name and not Path(directory).is_dir():
+    if directory and not name and not _is_folder(Path(directory)):
         directory, name = "", directory
     index = _open(Path(directory) if directory else DIRECTORY, _)
     if not name:
@@ -175,12 +188,17 @@ def _load(path: Path | None) -> "tuple[ListSource, ...]":
         raise CommandError(str(error), BAD_USE) from None
 
 
+def _is_folder(path: Path) -> bool:
+    """False, where Path.is_dir raises, for what may not be looked at: ``sudo -u manglanh`` keeps the private home in which it was typed."""
+    return os.path.isdir(path)  # noqa: PTH112 - see above
+
+
 def _open(path: Path, _: Translate) -> "DomainIndex":
     from blocklists.install import CURRENT
     from filters.domain_index import BadBundle, DomainIndex
 
     try:
-        return DomainIndex.open(path / CURRENT if (path / CURRENT).is_dir() else path)
+        return DomainIndex.open(path / CURRENT if _is_folder(path / CURRENT) else path)
     except BadBundle as error:
         raise CommandError(_("{path} holds no usable bundle: {why}").format(path=path, why=error)) from None
 

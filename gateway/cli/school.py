@@ -49,14 +49,24 @@ class School:
 
 def find(given: Path | None, _: Translate, environ: Mapping[str, str] = os.environ) -> Path:
     """The school file. Raises CommandError where there is none."""
+    path = search(given, environ)
+    if path is None:
+        raise CommandError(_("No school file found. Name one with --config, or write a first one: manglanh init"), BAD_USE)
+    return path
+
+
+def search(given: Path | None, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The school file in the order of this module's first lines, or None."""
     if given is not None:
         return given
     if environ.get("MANGLANH_CONFIG"):
         return Path(environ["MANGLANH_CONFIG"])
-    for path in (Path("school.yaml"), running_demo(environ), SYSTEM):
-        if path is not None and path.is_file():
-            return path
-    raise CommandError(_("No school file found. Name one with --config, or write a first one: manglanh init"), BAD_USE)
+    return next((path for path in (Path("school.yaml"), running_demo(environ), SYSTEM) if path is not None and _is_file(path)), None)
+
+
+def _is_file(path: Path) -> bool:
+    """False, where Path.is_file raises, for what may not be looked at: ``sudo -u manglanh`` keeps the private home in which it was typed."""
+    return os.path.isfile(path)  # noqa: PTH113 - see above
 
 
 def load_file(path: Path, _: Translate) -> SchoolFile:

@@ -4,6 +4,7 @@ Both write state.json, which every worker follows, so that the change is in forc
 """
 
 import getpass
+import os
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated
@@ -193,8 +194,8 @@ def _name(text: str, _: Translate) -> str:
 
 
 def _login() -> str:
-    """Who typed it, as far as the machine knows."""
+    """Who typed it, as far as the machine knows: with sudo, the person and not the account that was taken on."""
     try:
-        return getpass.getuser()
+        return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):
         return "?"

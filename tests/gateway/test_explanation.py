@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.explanation import TEXT_LIMIT, Explainer
+from gateway.explanation import TEXT_LIMIT, Explainer, contacts
 from policies.decide import Reason, Rung
 
 TEXTS = {rung.name.lower(): f"{rung.name} {{category}}" for rung in Rung} | {"service": "service", "category:adult": "Người lớn"}
@@ -38,3 +38,21 @@ def test_the_text_is_json_and_always_fits(text, organisation, contacts):
     option = explainer.block(Reason(Rung.DEFAULT, "default"))
     assert len(option) <= TEXT_LIMIT + 6
     assert content(option)[1]["l"] == "vi"
+
+
+@pytest.mark.parametrize(
+    ("text", "uri"),
+    [
+        ("024 3825 1234", "tel:02438251234"),
+        ("+84 24.3825.1234", "tel:+842438251234"),
+        ("it@truong.edu.vn", "mailto:it@truong.edu.vn"),
+        ("https://truong.edu.vn/hoi", "https://truong.edu.vn/hoi"),
+    ],
+)
+def test_the_schools_contact_travels_as_a_uri_behind_the_hotline(text, uri):
+    assert contacts(text) == ("tel:111", uri)
+
+
+@pytest.mark.parametrize("text", ["", "Cô Lan, phòng tin học", "javascript:alert(1)"])
+def test_a_contact_that_is_no_address_is_left_out(text):
+    assert contacts(text) == ("tel:111",)

@@ -41,6 +41,21 @@ groups:
 """
 
 
+def sockets_of_one_port():
+    """TCP and UDP. A port that is free for one of them may be another test's for the other, so it is looked for until both have it."""
+    while True:
+        tcp = socket.create_server(("127.0.0.1", 0))
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:
+            tcp.close()
+            udp.close()
+        else:
+            udp.setblocking(False)
+            return tcp, udp
+
+
 class Running:
     """A resolver in a thread of its own; ``call`` runs something on its loop."""
 
@@ -73,16 +88,12 @@ class Running:
         self.tail = Tail(self.directory / "tail.sock")
         await self.tail.start()
         self.resolver = Resolver(self.live, self.upstreams, Cache(1 << 20), {}, gateway.hot, self.tail)
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        udp.setblocking(False)
-        udp.bind(("127.0.0.1", 0))
+        tcp, udp = sockets_of_one_port()
         self.port = udp.getsockname()[1]
         self.resolver.listen(udp)
         limits = self.live.file.dns.limits
         self.connections = Connections(limits.tcp_connections, limits.tcp_per_client)
-        streams = await self.loop.create_server(
-            partial(Connection, self.connections, self.resolver.handle_stream), "127.0.0.1", self.port, reuse_address=True
-        )
+        streams = await self.loop.create_server(partial(Connection, self.connections, self.resolver.handle_stream), sock=tcp)
         self.ready.set()
         await self.stop.wait()
         streams.close()

@@ -243,6 +243,21 @@ def test_one_error(section, expected):
             'tier: thcs, clients: ["aa:bb:cc:dd:ee:ff"]}\n  - {name: 6a2, tier: thcs, clients: [AA-BB-CC-DD-EE-FF]}',
             "5:39: groups.1.clients.0: aa:bb:cc:dd:ee:ff is a client already (groups.0.clients.0)",
         ),
+        (
+            "9.9.9.9]",
+            '9.9.9.9], listen: ["0.0.0.0:853"], tls: {certificate: a, key: b}',
+            "2:59: dns.tls.listen: 0.0.0.0:853 is listened on already (dns.listen.0)",
+        ),
+        (
+            "9.9.9.9]",
+            '9.9.9.9], tls: {certificate: a, key: b, https_listen: ["0.0.0.0:443", "[::0]:853"]}',
+            "2:89: dns.tls.https_listen.1: [::0]:853 is listened on already (dns.tls.listen)",
+        ),
+        (
+            "9.9.9.9]",
+            "9.9.9.9], tls: {certificate: a, key: b, path: dns-query}",
+            "2:65: dns.tls.path: 'dns-query' is not the path of an address on the web, such as /dns-query",
+        ),
         ("tier: thcs}", "tier: thcs}\n  - {name: 6a1, tier: thcs}", '5:12: groups.1.name: another group has the name "6a1" (groups.0)'),
     ],
 )

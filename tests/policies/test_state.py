@@ -115,3 +115,12 @@ def test_state_is_plain_json_that_other_tools_can_read(tmp_path):
     write_state(tmp_path / "state.json", FULL)
     plain = json.loads((tmp_path / "state.json").read_text())
     assert plain["overrides"][0]["sites"] == ["azota.example"]
+
+
+def test_what_root_writes_belongs_to_the_directorys_owner(tmp_path):
+    """A `manglanh mode` typed as root locked the service user out of its own state."""
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 12345, 12346)
+    update_state(tmp_path / "state.json", lambda state: state, 1.0)
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in tmp_path.iterdir()}
+    assert owners == {(tmp_path.stat().st_uid, tmp_path.stat().st_gid)}

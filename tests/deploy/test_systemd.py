@@ -1,0 +1,163 @@
+"""The systemd units: they start what exists, may do no more than they need, and agree with the program about places and exit codes."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from gateway import runtime, supervisor, worker
+from gateway.cli import school
+from policies.model import Lists, SchoolFile
+from tests.documents import GUIDES, ROOT, fault
+
+UNITS = ROOT / "deploy" / "systemd"
+RESOLVER, LISTS, TIMER = "manglanh-resolver.service", "manglanh-lists.service", "manglanh-lists.timer"
+SERVICES = (RESOLVER, LISTS)
+PROGRAM = "/opt/manglanh/.venv/bin/manglanh"
+
+HARDENED = {
+    "NoNewPrivileges": "yes",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "ProtectControlGroups": "yes",
+    "ProtectHostname": "yes",
+    "ProtectKernelLogs": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectKernelTunables": "yes",
+    "ProtectProc": "invisible",
+    "RestrictNamespaces": "yes",
+    "RestrictRealtime": "yes",
+    "RestrictSUIDSGID": "yes",
+    "LockPersonality": "yes",
+    "MemoryDenyWriteExecute": "yes",
+    "SystemCallArchitectures": "native",
+    "LimitCORE": "0",
+    "User": "manglanh",
+}
+
+
+def settings(unit: str) -> dict[str, list[str]]:
+    """``Section.Key`` -> its values, in their order (systemd.syntax(7): a key may stand more than once)."""
+    found: dict[str, list[str]] = defaultdict(list)
+    section = ""
+    for line in (UNITS / unit).read_text("utf-8").splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line and line[0] not in "#;":
+            key, separator, value = line.partition("=")
+            assert separator, f"{unit}: {line}"
+            found[f"{section}.{key}"].append(value)
+    return found
+
+
+def one(unit: str, key: str) -> str:
+    (value,) = settings(unit)[key]
+    return value
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_what_it_starts_is_a_command_of_the_program(unit):
+    program, *words = shlex.split(one(unit, "Service.ExecStart"))
+    assert program == PROGRAM
+    assert fault(words, whole=True) == ""
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+@pytest.mark.parametrize(("key", "value"), HARDENED.items())
+def test_a_service_is_hardened(unit, key, value):
+    assert one(unit, f"Service.{key}") == value
+
+
+def test_the_resolver_may_open_port_53_and_nothing_else():
+    for key in ("AmbientCapabilities", "CapabilityBoundingSet"):
+        assert one(RESOLVER, f"Service.{key}") == "CAP_NET_BIND_SERVICE"
+        assert one(LISTS, f"Service.{key}") == ""
+    assert set(one(RESOLVER, "Service.RestrictAddressFamilies").split()) == {"AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK"}
+    assert "AF_NETLINK" not in one(LISTS, "Service.RestrictAddressFamilies")
+
+
+def test_timetables_never_held_because_the_sandbox_hid_whether_the_clock_is_synchronised():
+    assert not settings(RESOLVER).get("Service.ProtectClock"), "it would refuse adjtimex(2), and gateway/clock.py would trust no clock"
+    *_, refused, last = settings(RESOLVER)["Service.SystemCallFilter"]
+    assert refused.startswith("~@privileged"), "@privileged has @clock in it"
+    assert {"clock_adjtime", "clock_adjtime64"} <= set(last.split())
+    assert not settings(RESOLVER).get("Service.ProcSubset"), "gateway/clock.py reads /proc/cpuinfo"
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_system_calls_are_listed_and_privileged_ones_refused(unit):
+    filters = settings(unit)["Service.SystemCallFilter"]
+    assert filters[0].split()[0] == "@system-service"
+    assert "~@privileged @resources" in filters
+
+
+def test_a_bad_school_file_is_not_tried_again_and_everything_else_is():
+    assert supervisor.BAD_CONFIG == worker.EX_CONFIG == int(one(RESOLVER, "Service.RestartPreventExitStatus"))
+    assert one(RESOLVER, "Service.Restart") == "always"
+    assert one(RESOLVER, "Unit.StartLimitIntervalSec") == "0"
+    assert one(RESOLVER, "Service.OOMPolicy") == "continue", "the supervisor replaces a worker that the kernel killed"
+
+
+def test_it_is_reloaded_and_stopped_as_the_supervisor_expects():
+    assert one(RESOLVER, "Service.ExecReload") == "/bin/kill -HUP $MAINPID"
+    assert one(RESOLVER, "Service.KillMode") == "mixed"
+    assert float(one(RESOLVER, "Service.TimeoutStopSec")) > supervisor.STOP_WITHIN > worker.DRAIN
+
+
+def test_places_are_those_of_the_program():
+    words = shlex.split(one(RESOLVER, "Service.ExecStart"))
+    assert words[words.index("--config") + 1] == str(school.SYSTEM)
+    words = shlex.split(one(LISTS, "Service.ExecStart"))
+    assert words[words.index("--out") + 1] == str(Lists().directory)
+    for unit in SERVICES:
+        state = Path("/var/lib") / one(unit, "Service.StateDirectory")
+        assert state in Lists().directory.parents
+        assert state in SchoolFile.model_fields["state"].default.parents
+    assert Path("/run") / one(RESOLVER, "Service.RuntimeDirectory") == runtime.SYSTEM
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_memory_processes_and_files_are_bounded(unit):
+    assert re.fullmatch(r"[1-9]\d?%", one(unit, "Service.MemoryMax"))
+    assert int(one(unit, "Service.TasksMax")) > 0
+    most = SchoolFile.model_fields["dns"].annotation.model_fields["limits"].default
+    if unit == RESOLVER:
+        assert int(one(unit, "Service.LimitNOFILE")) >= 2 * (most.pending + most.tcp_connections), "half of it is for upstreams"
+
+
+def test_the_timer_spreads_the_schools_over_the_night_and_catches_up():
+    assert one(TIMER, "Timer.Unit") == LISTS
+    assert one(TIMER, "Timer.Persistent") == "yes"
+    assert one(TIMER, "Timer.RandomizedDelaySec") == "2h"
+    assert one(TIMER, "Install.WantedBy") == "timers.target"
+    assert not settings(LISTS).get("Install.WantedBy"), "only the timer starts it"
+
+
+@pytest.mark.parametrize("unit", [*SERVICES, TIMER])
+def test_the_guide_installs_the_unit_and_the_unit_s_documentation_exists(unit):
+    guide = (GUIDES / "install.en.md").read_text("utf-8")
+    assert "deploy/systemd/manglanh-*" in guide
+    for document in settings(unit).get("Unit.Documentation", []):
+        assert (ROOT / document.removeprefix("file:///opt/manglanh/")).is_file()
+    if settings(unit).get("Install.WantedBy"):
+        assert re.search(rf"systemctl enable --now .*{re.escape(unit)}", guide)
+
+
+def test_systemd_finds_no_fault(tmp_path):
+    """``systemd-analyze verify``, where there is one; the program's place is put to a program that exists here."""
+    for unit in (*SERVICES, TIMER):
+        text = (UNITS / unit).read_text("utf-8")
+        assert text.count("[Unit]") == 1
+        (tmp_path / unit).write_text(text.replace(PROGRAM, sys.executable), "utf-8")
+    analyze = shutil.which("systemd-analyze")
+    if analyze:
+        done = subprocess.run([analyze, "verify", "--man=no", *map(str, tmp_path.iterdir())], capture_output=True, text=True, timeout=60)
+        faults = [line for line in done.stderr.splitlines() if "manglanh" in line]
+        assert faults == []
