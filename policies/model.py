@@ -204,7 +204,7 @@ class Limits(Frozen):
     """Bounds that keep one client, or one mistake, from taking the box down. Each has a test that reaches it."""
 
     queries_per_second: Annotated[int, Field(ge=1)] = 500
-    """per client address (IPv6: per /64); a whole lab behind one address needs more"""
+    """per client address; a whole lab behind one address needs more"""
     burst: Annotated[int, Field(ge=1)] = 2000
     tcp_connections: Annotated[int, Field(ge=1)] = 256
     """per worker"""
