@@ -1,5 +1,5 @@
 """What pyproject.toml cannot say: the message catalogues are compiled whenever the package is built, wheel or editable, and so
-is the hot loop where there is a C compiler and Python's header. Without them the same source runs as plain Python.
+is the path of a query where there is a C compiler and Python's header. Without them the same source runs as plain Python.
 """
 
 import os
@@ -10,7 +10,9 @@ from babel.messages.pofile import read_po
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
-MESSAGES = Path(__file__).resolve().parent / "dashboard" / "messages"
+HERE = Path(__file__).resolve().parent
+MESSAGES = HERE / "dashboard" / "messages"
+GATEWAY = HERE / "gateway"
 
 
 def compile_messages() -> None:
@@ -28,15 +30,21 @@ class BuildWithMessages(build_py):
         super().run()
 
 
-def hot_loop() -> list[Extension]:
-    """gateway/hot.py as ``gateway.hot_compiled`` (Cython's pure-Python mode, typed by the .pxd of that name)."""
+def compiled_modules() -> list[Extension]:
+    """The modules of gateway/ that have their C types beside them (a .pxd), from their own source (Cython's pure-Python mode).
+
+    gateway/__init__.py takes all of them or none. gateway/hot.py becomes ``gateway.hot_compiled``, so that the two can be
+    compared in one process.
+    """
     if os.environ.get("MANGLANH_PURE"):
         return []
     from Cython.Build import cythonize
 
-    extension = Extension("gateway.hot_compiled", ["gateway/hot.py"], optional=True)
+    names = sorted(path.stem for path in GATEWAY.glob("*.pxd") if path.with_suffix(".py").exists())
+    wanted = [Extension(f"gateway.{name}", [f"gateway/{name}.py"]) for name in names]
+    wanted.append(Extension("gateway.hot_compiled", ["gateway/hot.py"]))
     extensions: list[Extension] = cythonize(
-        [extension], build_dir="build/cython", language_level=3, quiet=True, compiler_directives={"annotation_typing": False}
+        wanted, build_dir="build/cython", language_level=3, quiet=True, compiler_directives={"annotation_typing": False}
     )
     for each in extensions:
         each.optional = True
@@ -44,4 +52,4 @@ def hot_loop() -> list[Extension]:
 
 
 if __name__ == "__main__":
-    setup(cmdclass={"build_py": BuildWithMessages}, ext_modules=hot_loop())
+    setup(cmdclass={"build_py": BuildWithMessages}, ext_modules=compiled_modules())

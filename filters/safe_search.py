@@ -109,6 +109,11 @@ def rewrite(name: str, youtube: str, safe_search: bool) -> tuple[str, str] | Non
     return _TABLES[youtube, safe_search].get(name)
 
 
+def rewritten_names(youtube: str, safe_search: bool) -> frozenset[str]:
+    """The names for which ``rewrite`` gives something."""
+    return frozenset(_TABLES[youtube, safe_search])
+
+
 _UNSAFE = """
     coccoc.com
 

@@ -10,38 +10,43 @@
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
 
 from gateway.numbers import Rcode, Type
 from gateway.rebuild import rebuilt
-from gateway.wire import ANSWER, AUTHORITY, Message
+from gateway.wire import AUTHORITY, Message, decode_message
 
 Key = tuple[str, int, bool, bool]
 """qname, qtype, DO, CD: ``exchange.Question`` is one"""
 
+ANSWERS = frozenset((0, 3))
+"""rcodes that answer the question: NOERROR and NXDOMAIN"""
 FAILURE_TTL = 5
 """seconds for which a failure is remembered (RFC 9520, section 3.2: 1 s to 5 min)"""
 POPULAR = 3
 """uses that make an answer worth fetching again before it expires"""
 _OVERHEAD = 1100
-_PER_RECORD = 260
+_PER_RECORD = 40
 _PER_NAME = 110
-_PER_BINDING = 550
+_PER_BINDING = 800
 """octets of memory, measured (tests/gateway/test_cache.py holds them to the truth)"""
 
 
-@dataclass(slots=True, eq=False)
 class Cached:
-    message: Message
-    """as received, but for TTLs brought within the cache's bounds"""
-    stored_at: float
-    expires: float
-    stale_until: float
-    """not before ``expires``"""
-    cost: int
-    hits: int = 0
-    retry_at: float = 0.0
-    """the upstreams failed to renew it: not to be asked again before (RFC 8767, section 5)"""
+    """``message`` is as received, but for TTLs brought within the cache's bounds; ``stale_until`` is not before ``expires``.
+
+    ``retry_at``: the upstreams failed to renew it, and are not to be asked again before (RFC 8767, section 5).
+    """
+
+    __slots__ = ("cost", "expires", "hits", "message", "retry_at", "stale_until", "stored_at")
+
+    def __init__(self, message: Message, stored_at: float, expires: float, stale_until: float, cost: int) -> None:
+        self.message = message
+        self.stored_at = stored_at
+        self.expires = expires
+        self.stale_until = stale_until
+        self.cost = cost
+        self.hits = 0
+        self.retry_at = 0.0
 
     def age(self, now: float) -> int:
         """Whole seconds since it was stored: what its TTLs are lowered by."""
@@ -96,8 +101,8 @@ class Cache:
         if message.truncated:
             return None
         held = self._entries.get(key)
-        is_failure = message.rcode not in _ANSWERS
-        if is_failure and held is not None and held.message.rcode in _ANSWERS and now < held.stale_until:
+        is_failure = message.rcode not in ANSWERS
+        if is_failure and held is not None and held.message.rcode in ANSWERS and now < held.stale_until:
             held.retry_at = now + FAILURE_TTL
             return None
         if is_failure:
@@ -124,6 +129,7 @@ class Cache:
     def _keep(self, key: Key, entry: Cached) -> Cached | None:
         if entry.cost > self.limit:
             return None
+        entry.message.forget_records()
         self.drop(key)
         while self.size + entry.cost > self.limit:
             _, oldest = self._entries.popitem(last=False)
@@ -134,12 +140,9 @@ class Cache:
         return entry
 
 
-_ANSWERS = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN))
-
-
 def cost(message: Message) -> int:
     """Octets of memory that keeping it takes, its place in the cache included."""
-    octets = _OVERHEAD + len(message.data) + len(message.records) * _PER_RECORD + len(message.targets) * _PER_NAME
+    octets = _OVERHEAD + len(message.data) + len(message.ttl_offsets) * _PER_RECORD + len(message.targets) * _PER_NAME
     for record, _ in message.bindings:
         octets += _PER_BINDING + record.rdata_end - record.rdata_at
     return octets
@@ -149,8 +152,7 @@ def is_negative(message: Message) -> bool:
     """Whether it says "no such name" or "no such type" (RFC 2308, section 2), at the end of an alias chain too."""
     if message.rcode == Rcode.NXDOMAIN:
         return True
-    wanted = message.qtype
-    return not any(record.section == ANSWER and wanted in {record.rtype, Type.ANY} for record in message.records)
+    return not message.answered
 
 
 def negative_ttl(message: Message) -> int:
@@ -164,19 +166,9 @@ def negative_ttl(message: Message) -> int:
 
 def _with_ttls_between(message: Message, lowest: int, highest: int) -> Message:
     """The same message where nothing needs changing."""
-    if lowest <= message.ttl and max([record.ttl for record in message.records], default=0) <= highest:
+    if lowest <= message.ttl and message.highest_ttl <= highest:
         return message
     data = bytearray(message.data)
-    bounded = []
     for record in message.records:
-        ttl = max(min(record.ttl, highest), lowest)
-        data[record.ttl_at : record.ttl_at + 4] = ttl.to_bytes(4)
-        bounded.append(record._replace(ttl=ttl))
-    at = {record.ttl_at: record for record in bounded}
-    return replace(
-        message,
-        data=bytes(data),
-        records=tuple(bounded),
-        bindings=tuple([(at[record.ttl_at], binding) for record, binding in message.bindings]),
-        ttl=min([record.ttl for record in bounded]),
-    )
+        data[record.ttl_at : record.ttl_at + 4] = max(min(record.ttl, highest), lowest).to_bytes(4)
+    return decode_message(bytes(data))

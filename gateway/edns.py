@@ -1,7 +1,7 @@
 """EDNS(0): the OPT record and the options that this project reads or writes (RFC 6891, RFC 8914, RFC 7873)."""
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.numbers import Option
 from gateway.wire_names import FormatError
@@ -11,12 +11,12 @@ SIZE = 1232
 MINIMUM_SIZE = 512
 _HEADER = struct.Struct("!BHHBBHH")
 _OPTION = struct.Struct("!HH")
-_PLAIN = _HEADER.pack(0, 41, SIZE, 0, 0, 0, 0)
-_PLAIN_DO = _HEADER.pack(0, 41, SIZE, 0, 0, 0x8000, 0)
+PLAIN = _HEADER.pack(0, 41, SIZE, 0, 0, 0, 0)
+PLAIN_DO = _HEADER.pack(0, 41, SIZE, 0, 0, 0x8000, 0)
+"""OPT records that say nothing but our size, without and with DO: what nearly every message has"""
 
 
-@dataclass(slots=True)
-class Edns:
+class Edns(NamedTuple):
     """An OPT record. ``size`` is the sender's UDP payload size, ``rcode`` the upper eight bits of the extended rcode."""
 
     size: int = SIZE
@@ -50,7 +50,7 @@ def read_options(data: bytes, at: int, end: int) -> tuple[tuple[int, bytes], ...
 def opt_record(*, do: bool = False, options: bytes = b"", rcode: int = 0, size: int = SIZE) -> bytes:
     """An OPT record of version 0. ``options`` are encoded options, ``rcode`` the whole extended rcode."""
     if not options and rcode < 16 and size == SIZE:
-        return _PLAIN_DO if do else _PLAIN
+        return PLAIN_DO if do else PLAIN
     return _HEADER.pack(0, 41, size, rcode >> 4, 0, 0x8000 if do else 0, len(options)) + options
 
 

@@ -71,7 +71,7 @@ class Attempt:
 
     __slots__ = ("exchange", "forged", "handle", "packet", "sent_at", "stream", "upstream")
 
-    def __init__(self, exchange: "Exchange", upstream: Upstream, packet: bytes, sent_at: float, *, stream: bool) -> None:
+    def __init__(self, exchange: "Exchange", upstream: Upstream, packet: bytes, sent_at: float, stream: bool) -> None:
         self.exchange = exchange
         self.upstream = upstream
         self.packet = packet
@@ -85,7 +85,8 @@ Command = Attempt | Message | Failure | None
 
 
 class Exchange:
-    """See the module. ``order``: upstreams by preference, at least one; ``identifiers``: unpredictable 16-bit numbers.
+    """See the module. ``order``: upstreams by preference, at least one; ``identifiers``: unpredictable 16-bit numbers;
+    ``asked``: the question as on the wire, its name in lower case, where the caller has it.
 
     Raises FormatError where the question's name is none.
     """
@@ -105,27 +106,27 @@ class Exchange:
         "waiting",
     )
 
-    def __init__(self, question: Question, order: Sequence[Upstream], identifiers: Iterator[int]) -> None:
+    def __init__(self, question: Question, order: Sequence[Upstream], identifiers: Iterator[int], asked: bytes = b"") -> None:
         self.question = question
         self.waiting: list[Attempt] = []
         """attempts that may still be answered"""
         self.due = self.deadline = 0.0
         self._order = order
         self._identifiers = identifiers
-        self._asked = encode_question(question.qname, question.qtype)
+        self._asked = asked or encode_question(question.qname, question.qtype)
         self._next = 1
         self._interval = 0.0
         self._fallback: Message | None = None
         self._refusers: tuple[Upstream, ...] = ()
         self._troubles: tuple[str, ...] = ()
 
-    def begin(self, now: float, *, patient: bool = False) -> Attempt:
+    def begin(self, now: float, patient: bool = False) -> Attempt:
         """The first attempt. ``patient``: wait for the whole ``DEADLINE`` even where there is no hope (a probe)."""
         first = self._order[0]
         self.deadline = now + (DEADLINE if patient or first.healthy else HOPELESS_DEADLINE)
         self._interval = first.patience
         self.due = now + first.patience
-        return self._ask(first, now, stream=first.only_streams)
+        return self._ask(first, now, first.only_streams)
 
     def receive(self, attempt: Attempt, data: bytes, now: float) -> Command:
         """A datagram or framed message came back where ``attempt`` was sent."""
@@ -138,7 +139,7 @@ class Exchange:
             attempt.upstream.answered(now - attempt.sent_at)
             return self._over_stream(attempt, now)
         try:
-            message = decode_message(data)
+            message = decode_message(data, len(self._asked) if data[5] else 0, self.question.qname)
         except FormatError:
             if data[4:6] == _NO_QUESTION:
                 return self._error_answer(attempt, data[3] & 0x0F, None, now)
@@ -166,7 +167,7 @@ class Exchange:
             return None
         self._interval *= 2
         self.due = min(now + self._interval, self.deadline)
-        return self._ask(upstream, now, stream=upstream.only_streams)
+        return self._ask(upstream, now, upstream.only_streams)
 
     # What a reply is worth.
 
@@ -195,7 +196,7 @@ class Exchange:
         upstream = attempt.upstream
         if rcode in _NO_EDNS and _has_edns(attempt.packet):
             self.waiting.remove(attempt)
-            return self._ask(upstream, now, stream=attempt.stream, edns=False)
+            return self._ask(upstream, now, attempt.stream, edns=False)
         if message is not None and _is_bogus(message):
             self._settle(attempt, now)
             return message
@@ -230,16 +231,16 @@ class Exchange:
 
     # What to do next.
 
-    def _ask(self, upstream: Upstream, now: float, *, stream: bool, edns: bool = True) -> Attempt:
+    def _ask(self, upstream: Upstream, now: float, stream: bool, edns: bool = True) -> Attempt:
         question = self.question
         identifier = next(self._identifiers)
         if edns and now >= upstream.no_edns_until:
-            packet = encode_query(identifier, self._asked, do=question.do, cd=question.cd)
+            packet = encode_query(identifier, self._asked, question.do, question.cd)
             if upstream.encrypted:
                 packet = _padded(packet, do=question.do)
         else:
             packet = encode_query(identifier, self._asked, cd=question.cd, edns_size=None)
-        attempt = Attempt(self, upstream, packet, now, stream=stream)
+        attempt = Attempt(self, upstream, packet, now, stream)
         self.waiting.append(attempt)
         upstream.queries += 1
         return attempt
@@ -258,7 +259,7 @@ class Exchange:
             upstream = self._order[self._next]
             self._next += 1
             self.due = min(now + upstream.patience, self.deadline)
-            return self._ask(upstream, now, stream=upstream.only_streams)
+            return self._ask(upstream, now, upstream.only_streams)
         return None if self.waiting else self._end()
 
     def _next_when_late(self) -> Upstream | None:

@@ -61,6 +61,10 @@ class pollfd(ctypes.Structure):  # noqa: N801
     _fields_ = (("fd", ctypes.c_int), ("events", ctypes.c_short), ("revents", ctypes.c_short))
 
 
+WORD = ctypes.sizeof(ctypes.c_size_t)
+MESSAGE_WORDS = ctypes.sizeof(mmsghdr) // WORD
+NAME_AT = msghdr.name.offset // WORD
+CONTROL_AT = msghdr.control.offset // WORD
 STRIDE = ctypes.sizeof(mmsghdr) // 4
 LEN_AT = mmsghdr.len.offset // 4
 
@@ -177,8 +181,7 @@ class Batch:
             self._prepare(self.sending[i], i, ctypes.addressof(self.sending_iov) + 2 * i * ctypes.sizeof(iovec), 2)
             self.sending_iov[2 * i].base = packets + i * SLOT
             self.sending_iov[2 * i].len = 2
-            self.queued[i].hdr.iov = ctypes.addressof(self.queued_iov) + i * ctypes.sizeof(iovec)
-            self.queued[i].hdr.iovlen = 1
+            self._prepare(self.queued[i], i, ctypes.addressof(self.queued_iov) + i * ctypes.sizeof(iovec), 1)
         self.slots = list(range(BATCH))
         self.receiving_at = ctypes.addressof(self.receiving)
         self.sending_at = ctypes.addressof(self.sending)
@@ -188,11 +191,17 @@ class Batch:
             self.names = cython.cast(cython.p_char, cython.cast(cython.size_t, ctypes.addressof(self.name_bytes)))
             self.lengths = cython.cast(cython.p_uint, cython.cast(cython.size_t, self.receiving_at))
             self.pointers = cython.cast(cython.p_size_t, cython.cast(cython.size_t, ctypes.addressof(self.sending_iov)))
+            self.controls = cython.cast(cython.p_char, cython.cast(cython.size_t, ctypes.addressof(self.control_bytes)))
+            self.queued_words = cython.cast(cython.p_size_t, cython.cast(cython.size_t, self.queued_at))
+            self.queued_pointers = cython.cast(cython.p_size_t, cython.cast(cython.size_t, ctypes.addressof(self.queued_iov)))
         else:
             self.packets = self.packet_bytes
             self.names = self.name_bytes
             self.lengths = (ctypes.c_uint32 * (BATCH * STRIDE)).from_buffer(self.receiving)
             self.pointers = (ctypes.c_size_t * (4 * BATCH)).from_buffer(self.sending_iov)
+            self.controls = self.control_bytes
+            self.queued_words = (ctypes.c_size_t * (MESSAGE_WORDS * BATCH)).from_buffer(self.queued)
+            self.queued_pointers = (ctypes.c_size_t * (2 * BATCH)).from_buffer(self.queued_iov)
 
     def _prepare(self, message: mmsghdr, slot: int, iov: int, iovlen: int) -> None:
         message.hdr.name = ctypes.addressof(self.name_bytes) + slot * NAME
@@ -219,8 +228,8 @@ class Batch:
 
     def peer(self, slot: int) -> "tuple[bytes, bytes]":
         """Where an answer to the query in ``slot`` must go: the socket address, and the packet information."""
-        name: bytes = bytes(self.name_bytes[slot * NAME : slot * NAME + self.namelen])  # type: ignore[arg-type]
-        control: bytes = bytes(self.control_bytes[slot * CONTROL : slot * CONTROL + self.controllen])  # type: ignore[arg-type]
+        name: bytes = self.names[slot * NAME : slot * NAME + self.namelen]
+        control: bytes = self.controls[slot * CONTROL : slot * CONTROL + self.controllen]
         return name, control
 
     def queue(self, reply: bytes, peer: "tuple[bytes, bytes]") -> None:
@@ -231,14 +240,12 @@ class Batch:
         self.waiting += 1
         self.queued_bytes[at] = (reply, peer)
         name, control = peer
-        self.queued_iov[at].base = _address(reply)
-        self.queued_iov[at].len = len(reply)
-        hdr = self.queued[at].hdr
-        hdr.name = _address(name)
-        hdr.namelen = self.namelen
+        words, pointers = self.queued_words, self.queued_pointers
+        pointers[2 * at] = _address(reply)
+        pointers[2 * at + 1] = len(reply)
+        words[MESSAGE_WORDS * at + NAME_AT] = _address(name)
         if control:
-            hdr.control = _address(control)
-            hdr.controllen = self.controllen
+            words[MESSAGE_WORDS * at + CONTROL_AT] = _address(control)
 
     def flush(self) -> None:
         """Send all that was queued."""
@@ -311,5 +318,5 @@ _as_pointer.restype = ctypes.c_size_t
 
 def _address(data: bytes) -> int:
     """Where the bytes of ``data`` stand in memory; the caller keeps them alive until they are sent."""
-    address: int = _as_pointer(data)
+    address: int = cython.cast(cython.size_t, cython.cast(cython.p_char, data)) if cython.compiled else _as_pointer(data)
     return address

@@ -38,12 +38,20 @@ cdef class Batch:
     cdef char* names
     cdef unsigned int* lengths
     cdef size_t* pointers
+    cdef char* controls
+    cdef size_t* queued_words
+    cdef size_t* queued_pointers
     cpdef int receive(self)
     cpdef point(self, Py_ssize_t place, Py_ssize_t slot)
+    @cython.locals(name=bytes, control=bytes)
     cpdef tuple peer(self, Py_ssize_t slot)
     cpdef send(self, size_t messages, Py_ssize_t count)
+    @cython.locals(at=Py_ssize_t, name=bytes, control=bytes, words="size_t*", pointers="size_t*")
     cpdef queue(self, bytes reply, tuple peer)
     cpdef flush(self)
     @cython.locals(i=Py_ssize_t, count=Py_ssize_t, start=Py_ssize_t, length=Py_ssize_t, sent=Py_ssize_t, first=Py_ssize_t, last=Py_ssize_t,
                    packets="char*", names="char*", lengths="unsigned int*", pointers="size_t*", client=Client, entry=Entry, misses=list, slots=list)
     cpdef tuple serve(self, dict clients, double now)
+
+@cython.locals(address=size_t)
+cdef size_t _address(bytes data) except? 0

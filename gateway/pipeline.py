@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from filters.domain_index import DomainIndex
 from filters.special_names import Answer as SpecialAnswer
 from filters.special_names import special
-from gateway.cache import FAILURE_TTL, Cache, Cached
+from gateway.cache import ANSWERS, FAILURE_TTL, Cache, Cached
 from gateway.edns import ede
 from gateway.exchange import Failure, Question
 from gateway.explanation import Explainer
@@ -29,7 +29,7 @@ from gateway.response import (
     nodata,
     nxdomain,
 )
-from gateway.wire import Message, Query, addresses, svcb_targets
+from gateway.wire import Message, Query, svcb_targets
 from policies.decide import Allow, Block, Policy, Reason, Rewrite, Rung, Verdict, decide, decide_target
 
 FOREVER = float("inf")
@@ -41,6 +41,7 @@ HIDDEN_PARAMETERS = (SvcParam.ECH, SvcParam.IPV4HINT, SvcParam.IPV6HINT)
 """ECH would hide the site's name from the firewall and the proxy; hints would lead around this resolver (RFC 9460)"""
 TRANSFERS = frozenset((Type.AXFR, Type.IXFR))
 REWRITTEN_ADDRESS = Type.A
+_new_tuple = tuple.__new__  # a NamedTuple without the Python function that it is called through
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Desk:
     """packed addresses of the block page"""
 
 
-@dataclass(slots=True)
+@dataclass
 class Outcome:
     """An answer, and for how long the same question may be answered with it again (monotonic seconds)."""
 
@@ -71,7 +72,7 @@ class Outcome:
     """what ``cached`` is kept under"""
 
 
-@dataclass(slots=True)
+@dataclass
 class Forward:
     """The question that an upstream must answer before ``finish`` can."""
 
@@ -80,6 +81,8 @@ class Forward:
     until: float
     verdict: Allow | Rewrite
     question: Question
+    asked: bytes
+    """``question`` as on the wire, where the client's own says it; empty: it is still to be encoded"""
 
 
 def begin(query: Query, policy: Policy, until: float, desk: Desk, now: float) -> Outcome | Forward:
@@ -106,9 +109,11 @@ def begin(query: Query, policy: Policy, until: float, desk: Desk, now: float) ->
             # AAAA and HTTPS too: an address of the engine itself would lead around its safe name.
             return Outcome(nodata(query, _clamp(ALIAS_TTL, policy, until, now)), verdict, "local", min(until, now + ALIAS_TTL))
         question = Question(verdict.target, query.qtype)
+        asked = b""
     else:
-        question = Question(query.qname, query.qtype, query.do, query.cd)
-    forward = Forward(query, policy, until, verdict, question)
+        question = _new_tuple(Question, (query.qname, query.qtype, query.do, query.cd))
+        asked = query.question[:-4].lower() + query.question[-4:]
+    forward = Forward(query, policy, until, verdict, question, asked)
     cached = desk.cache.get(question, now)
     if cached is not None:
         return _from_message(forward, cached.message, cached, "cache", desk, now)
@@ -123,12 +128,12 @@ def finish(forward: Forward, result: Message | Failure, desk: Desk, now: float) 
     """From what the upstreams said to the answer. A failure is covered by a stale answer where there is one (RFC 8767)."""
     if isinstance(result, Message):
         cached = desk.cache.put(forward.question, result, now)
-        if result.rcode in {Rcode.NOERROR, Rcode.NXDOMAIN}:
+        if result.rcode in ANSWERS:
             return _from_message(forward, result if cached is None else cached.message, cached, "upstream", desk, now)
     stale = desk.cache.get_stale(forward.question, now)
     if stale is not None:
         stale.retry_at = now + FAILURE_TTL
-    if stale is not None and stale.message.rcode in {Rcode.NOERROR, Rcode.NXDOMAIN}:
+    if stale is not None and stale.message.rcode in ANSWERS:
         return _from_message(forward, stale.message, stale, "stale", desk, now)
     if isinstance(result, Message):
         return _from_message(forward, result, None, "upstream", desk, now)
@@ -172,7 +177,7 @@ def _from_message(forward: Forward, message: Message, cached: Cached | None, sou
     query, policy, verdict = forward.query, forward.policy, forward.verdict
     # Where does the answer lead? A chain ends at another name, and that name has a policy too.
     if isinstance(verdict, Allow):
-        for target in (*message.targets, *(svcb_targets(message) if message.bindings else ())):
+        for target in message.targets + svcb_targets(message) if message.bindings else message.targets:
             block = decide_target(verdict, target, query.qtype, policy, desk.index)
             if block is not None:
                 return _blocked(query, policy, forward.until, block, desk, now)
@@ -202,28 +207,4 @@ def _clamp(ttl: int, policy: Policy, until: float, now: float) -> int:
 
 
 def _is_rebinding(message: Message, qname: str, desk: Desk) -> bool:
-    found = False
-    for _, packed in addresses(message):
-        if is_private(packed):
-            found = True
-            break
-    return found and not desk.zone.is_private_allowed(qname, desk.private_names)
-
-
-def is_private(packed: bytes) -> bool:
-    """An address that only means something inside a network: RFC 1918, loopback, link-local, shared (RFC 6598), ULA, and mapped ones.
-
-    ``0.0.0.0`` and ``::`` are not: other filters answer with them, and they lead nowhere.
-    """
-    if len(packed) == 16:
-        if packed[:12] == b"\0\0\0\0\0\0\0\0\0\0\xff\xff":
-            return is_private(packed[12:])
-        return packed[0] & 0xFE == 0xFC or (packed[0] == 0xFE and packed[1] & 0xC0 == 0x80) or packed == b"\0" * 15 + b"\1"
-    first, second = packed[0], packed[1]
-    return (
-        first in {10, 127}
-        or (first == 192 and second == 168)
-        or (first == 172 and 16 <= second < 32)
-        or (first == 169 and second == 254)
-        or (first == 100 and 64 <= second < 128)
-    )
+    return message.private and not desk.zone.is_private_allowed(qname, desk.private_names)

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from gateway.edns import MINIMUM_SIZE, SIZE, Edns, encode_options, opt_record
+from gateway.edns import MINIMUM_SIZE, PLAIN, PLAIN_DO, SIZE, Edns, encode_options, opt_record
 from gateway.numbers import IN, Option, Rcode, Type
 from gateway.rebuild import rebuilt
 from gateway.wire import AA, AD, CD, QR, RA, RD, TC, FormatError, Message, Query
@@ -30,6 +30,7 @@ _TTL = struct.Struct("!I")
 _SOA_NAMES = encode_name("manglanh.invalid") + encode_name("nobody.manglanh.invalid")
 _HINFO_8482 = b"\x07RFC8482\x00"
 _HEAD_SIZE = 10
+_new_tuple = tuple.__new__  # a NamedTuple without the Python function that it is called through
 """octets of the header behind the id"""
 
 
@@ -81,10 +82,10 @@ def forwarded(
         additionals += 1
         if message.edns is not None and message.edns.options:
             options += encode_options(tuple([option for option in message.edns.options if option[0] == Option.EDE]))
-        opt = opt_record(do=edns.do, options=options)
+        opt = opt_record(do=edns.do, options=options) if options else PLAIN_DO if edns.do else PLAIN
     body = bytearray(b"".join((_HEAD.pack(flags, 1, answers, authorities, additionals), question, sections, opt)))
     lowest = _write_ttls(body, message, age, ttl_limit, ttl)
-    return Reply(body, message.ttl_offsets, lowest, len(body) - len(opt))
+    return _new_tuple(Reply, (body, message.ttl_offsets, lowest, len(body) - len(opt)))
 
 
 _ERRORS_PASSED_ON = frozenset((Rcode.SERVFAIL, Rcode.REFUSED))
@@ -94,15 +95,12 @@ def _write_ttls(body: bytearray, message: Message, age: int, limit: int, fixed: 
     """Writes the TTLs that differ from the upstream's; returns the smallest."""
     if fixed is not None:
         age, limit = -MAX_TTL, fixed
-    for record in message.records:
-        ttl = record.ttl - age
-        if ttl > limit:
-            ttl = limit
-        elif ttl < 0:
-            ttl = 0
-        if ttl != record.ttl:
-            _TTL.pack_into(body, record.ttl_at - 2, ttl)
-    return max(min(message.ttl - age, limit), 0) if message.records else 0
+    elif not age and message.highest_ttl <= limit:
+        return message.ttl
+    for at in message.ttl_offsets:
+        ttl = body[at] << 24 | body[at + 1] << 16 | body[at + 2] << 8 | body[at + 3]
+        _TTL.pack_into(body, at, max(min(ttl - age, limit), 0))
+    return max(min(message.ttl - age, limit), 0) if message.ttl_offsets else 0
 
 
 def age(body: bytearray, ttl_offsets: Iterable[int], seconds: int) -> None:

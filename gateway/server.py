@@ -10,7 +10,6 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -31,7 +30,7 @@ from gateway.response import Reply, answer, error, truncated, udp_limit
 from gateway.stream import Respond
 from gateway.tail import Tail
 from gateway.upstream import Upstreams
-from gateway.wire import FormatError, Message, Query, decode_query
+from gateway.wire import FormatError, Message, decode_query
 from policies.decide import Allow, Block, Rung, Verdict
 
 log = logging.getLogger("manglanh.server")
@@ -85,6 +84,9 @@ class Resolver:
         self._neighbours: dict[bytes, str] = {}
         self._neighbours_at = float("-inf")
         self.pending = 0
+        self._datagrams = 0
+        self._forwards: list[Job] = []
+        self._latest: tuple[Any, Any, int, Label] | None = None
         self._shelf = Shelf(live.file.dns.cache.bytes, loop)
         self.desk = self.make_desk()
 
@@ -124,6 +126,7 @@ class Resolver:
             count, misses = batch.serve(clients, now)
             for data, peer, client in misses:
                 self._datagram(listener, data, peer, client, now)
+            self._forward()
             batch.flush()
             self._count_ready(count - len(misses), now)
             if count < self.loop.BATCH:
@@ -135,16 +138,19 @@ class Resolver:
             client = self._charge(address, now)
             if client is None:
                 return
-        self.counts.queries[UDP] = self.counts.queries.get(UDP, 0) + 1
-        self._ask(data, address, client.view, partial(self._send, listener, peer, data[:2]), now, UDP)
+        self._datagrams += 1
+        self._ask(Job(self, data, address, client.view, now, listener, peer, None))
 
-    def _send(self, listener: Listener, peer: tuple[bytes, bytes], ident: bytes, body: bytes) -> None:
-        if not body:
-            return
-        listener.batch.queue(ident + body, peer)
-        if not listener.flush_due:
-            listener.flush_due = True
-            asyncio.get_running_loop().call_soon(self._flush, listener)
+    def _send(self, job: "Job", body: bytes) -> None:
+        """``body`` to whoever asked; an empty one: there is no answer."""
+        listener = job.listener
+        if listener is None:
+            job.respond(job.data[:2] + body if body else b"")
+        elif body:
+            listener.batch.queue(job.data[:2] + body, job.peer)
+            if not listener.flush_due:
+                listener.flush_due = True
+                asyncio.get_running_loop().call_soon(self._flush, listener)
 
     def _flush(self, listener: Listener) -> None:
         listener.flush_due = False
@@ -162,8 +168,8 @@ class Resolver:
             respond(b"")
             return
         self.counts.queries[transport] = self.counts.queries.get(transport, 0) + 1
-        ident = data[:2]
-        self._ask(data, address, client.view, lambda body: respond(ident + body if body else b""), now, transport)
+        self._ask(Job(self, data, address, client.view, now, None, (b"", b""), respond))
+        self._forward()
 
     # Who asks.
 
@@ -215,52 +221,66 @@ class Resolver:
 
     # The path of a query that has no ready-made answer.
 
-    def _ask(self, data: bytes, address: bytes, view: View, send: Any, now: float, transport: str) -> None:
+    def _ask(self, job: "Job") -> None:
         try:
-            query = decode_query(data)
+            job.query = decode_query(job.data)
         except FormatError as problem:
             packet = error(problem)
             self._drop("malformed")
-            send(b"" if packet is None else packet[2:])
+            self._send(job, b"" if packet is None else packet[2:])
             return
-        job = Job(data, query, address, view, view.epoch, send, now, transport)
-        self._advance(job, partial(begin, query, view.policy, view.until, self.desk, now))
+        self._advance(job, None)
 
-    def _answered(self, job: "Job", forward: Forward, result: Message | Failure) -> None:
+    def _forward(self) -> None:
+        """Ask the upstreams what the latest batch needs, all at once: thinking and system calls by turns would slow both."""
+        forwards, self._forwards = self._forwards, []
+        for job in forwards:
+            self._advance(job, None)
+
+    def answered(self, job: "Job", result: Message | Failure) -> None:
         """The upstreams answered, or failed to."""
         self.pending -= 1
-        self._advance(job, partial(finish, forward, result, self.desk, time.monotonic()))
+        self._advance(job, result)
 
-    def _advance(self, job: "Job", think: Callable[[], Outcome | Forward]) -> None:
-        """One step of the pipeline and what follows from it. A bug in it: SERVFAIL, a counter, and a trace that names no name."""
+    def _advance(self, job: "Job", result: Message | Failure | None) -> None:
+        """One step of a query: it begins, is asked upstream, or is answered. A bug there: SERVFAIL, a counter, a trace without names."""
         try:
-            step = think()
-            if isinstance(step, Forward):
+            if job.forward is None:
+                self._begin(job)
+            elif result is None:
+                self.upstreams.ask(job.forward.question, job, job.forward.asked)
                 self.pending += 1
-                self.upstreams.ask(step.question, partial(self._answered, job, step))
             else:
-                self._deliver(job, step)
+                now = time.monotonic()
+                self._deliver(job, finish(job.forward, result, self.desk, now), now)
         except Exception:
             log.exception("a query of type %d failed", job.query.qtype)
             self.counts.errors += 1
-            job.send(bytes(answer(job.query, Rcode.SERVFAIL).body))
+            self._send(job, bytes(answer(job.query, Rcode.SERVFAIL).body))
 
-    def _deliver(self, job: "Job", outcome: Outcome) -> None:
+    def _begin(self, job: "Job") -> None:
+        step = begin(job.query, job.view.policy, job.view.until, self.desk, job.began)
+        if isinstance(step, Forward):
+            job.forward = step
+            self._forwards.append(job)
+        else:
+            self._deliver(job, step, job.began)
+
+    def _deliver(self, job: "Job", outcome: Outcome, now: float) -> None:
         query, reply = job.query, outcome.reply
         options = query.edns.options if query.edns is not None else ()
         if options:
             reply = self._with_cookie(job, reply)
         full = reply
-        if job.transport == UDP:
+        if job.listener is not None:
             reply = truncated(reply, udp_limit(query.edns))
-        job.send(bytes(reply.body))
+        self._send(job, bytes(reply.body))
         label = self._label(job.view, outcome)
         label.count += 1
-        now = time.monotonic()
         self._count_path(outcome.source, now - job.began)
         if self.tail:
             self.tail.emit(_decision(job, outcome, label, self.live.clock, now))
-        elif reply is full and not options and job.transport == UDP and _is_worth_keeping(outcome, now) and job.epoch == job.view.epoch:
+        elif reply is full and not options and job.listener is not None and _is_worth_keeping(outcome, now) and job.epoch == job.view.epoch:
             self._shelf.put(job.view, job.data[2:], outcome, label, now)
 
     def _with_cookie(self, job: "Job", reply: Reply) -> Reply:
@@ -279,8 +299,12 @@ class Resolver:
     # Counting.
 
     def _label(self, view: View, outcome: Outcome) -> Label:
-        verdict, reason, policy = outcome.verdict, outcome.verdict.reason, view.policy
+        verdict, policy = outcome.verdict, view.policy
         rcode = outcome.reply.body[1] & 15
+        latest = self._latest
+        if latest is not None and latest[0] is verdict and latest[1] is policy and latest[2] == rcode:
+            return latest[3]  # most names are allowed by no rule at all, and share one verdict
+        reason = verdict.reason
         key = (policy.group, policy.tier, type(verdict), reason.rung, reason.category, rcode)
         label = self._labels.get(key)
         if label is None:
@@ -288,6 +312,7 @@ class Resolver:
             rung = reason.rung.name.lower().replace("_", "-")
             answer_key = AnswerKey(policy.group, policy.tier, reason.category, rung, word)
             label = self._labels[key] = Label(answer_key, _RCODES.get(rcode, str(rcode)))
+        self._latest = (verdict, policy, rcode, label)
         return label
 
     def _drop(self, reason: str, count: int = 1) -> None:
@@ -315,6 +340,9 @@ class Resolver:
         touched = self._touched[:]
         self._touched.clear()
         counts = self.counts
+        if self._datagrams:
+            counts.queries[UDP] = counts.queries.get(UDP, 0) + self._datagrams
+            self._datagrams = 0
         for entry in touched:
             hits = entry.hits
             entry.hits = 0
@@ -359,19 +387,38 @@ class Resolver:
 
 
 class Job:
-    """A query under way: whose it is, how to answer it, and under which policy it began."""
+    """A query under way: whose it is, how to answer it, and under which policy it began. Called with what the upstreams say.
 
-    __slots__ = ("address", "began", "data", "epoch", "query", "send", "transport", "view")
+    ``listener`` and ``peer`` are for a datagram, ``respond`` is for a stream.
+    """
 
-    def __init__(self, data: bytes, query: Query, address: bytes, view: View, epoch: int, send: Any, began: float, transport: str) -> None:
+    __slots__ = ("address", "began", "data", "epoch", "forward", "listener", "peer", "query", "resolver", "respond", "view")
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        data: bytes,
+        address: bytes,
+        view: View,
+        began: float,
+        listener: Listener | None,
+        peer: tuple[bytes, bytes],
+        respond: Any,
+    ) -> None:
+        self.resolver = resolver
         self.data = data
-        self.query = query
         self.address = address
         self.view = view
-        self.epoch = epoch
-        self.send = send
+        self.epoch = view.epoch
         self.began = began
-        self.transport = transport
+        self.listener = listener
+        self.peer = peer
+        self.respond = respond
+        self.query: Any = None
+        self.forward: Any = None
+
+    def __call__(self, result: Message | Failure) -> None:
+        self.resolver.answered(self, result)
 
 
 _CACHE_RESULTS = {"cache": "hit", "upstream": "miss", "failure": "miss", "stale": "stale"}

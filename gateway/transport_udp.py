@@ -8,28 +8,17 @@ Refuses to interpret a reply; that is the exchange's.
 """
 
 import asyncio
-import errno
 import os
-import select
-import socket
 from array import array
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING
 
+from gateway.datagrams import Datagrams, Peer
 from gateway.exchange import Attempt
 from gateway.transport import Failed, Received, TooBusyError
-from gateway.upstream_health import Upstream
 
-FIRST_PORT: Final = 16384
-"""Source ports are FIRST_PORT..65535: 15.6 bits, where the kernel's own range has 14.8, and clear of most services' ports."""
-PORTS: Final = 65536 - FIRST_PORT
-PORT_TRIES: Final = 16
-LARGEST_REPLY: Final = 4096
-REPLIES_PER_WAKE_UP: Final = 256
-
-_DATAGRAM: Final = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-
-Destination = tuple[socket.AddressFamily, tuple[str | int | bytes, ...]]
+if TYPE_CHECKING:
+    from gateway.upstream_health import Upstream
 
 
 def random_16_bits() -> Iterator[int]:
@@ -43,79 +32,65 @@ class UdpTransport:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, random: Iterator[int], most: int, received: Received, failed: Failed) -> None:
         self._loop = loop
-        self._random = random
         self._most = most
         self._received = received
         self._failed = failed
-        self._open: dict[int, tuple[socket.SocketType, Attempt]] = {}
-        self._destinations: dict[Upstream, Destination] = {}
-        self._epoll = select.epoll()
-        loop.add_reader(self._epoll.fileno(), self._drain)
+        self._open: dict[int, Attempt] = {}
+        self._peers: dict[Upstream, Peer] = {}
+        self._datagrams = Datagrams(random)
+        self._draining = False
+        self._finished: list[int] = []
+        """to be closed when the replies that were read together are dealt with"""
+        loop.add_reader(self._datagrams.fileno(), self._drain)
 
     def send(self, attempt: Attempt) -> None:
         if len(self._open) >= self._most:
             raise TooBusyError("too many sockets")
-        upstream = attempt.upstream
-        family, destination = self._destinations.get(upstream) or self._look_up(upstream)
-        sock = socket.SocketType(family, _DATAGRAM, 0)  # not socket.socket, whose Python layer costs a microsecond
-        try:
-            self._bind(sock)
-            sock.connect(destination)
-            sock.send(attempt.packet)
-            handle = sock.fileno()
-            self._epoll.register(handle, select.EPOLLIN)
-        except OSError:
-            sock.close()
-            raise
+        peer = self._peers.get(attempt.upstream)
+        if peer is None:
+            address = attempt.upstream.address
+            peer = self._peers[attempt.upstream] = Peer(address.host, address.port)
+        handle = self._datagrams.open(peer, attempt.packet)
         attempt.handle = handle
-        self._open[handle] = (sock, attempt)
+        self._open[handle] = attempt
 
     def drop(self, attempt: Attempt) -> None:
-        opened = self._open.pop(attempt.handle, None)
-        if opened is not None:
+        handle = attempt.handle
+        if handle >= 0:
             attempt.handle = -1
-            opened[0].close()
+            del self._open[handle]
+            if self._draining:
+                self._finished.append(handle)
+            else:
+                self._datagrams.close(handle)
 
     def close(self) -> None:
-        self._loop.remove_reader(self._epoll.fileno())
-        for sock, _ in self._open.values():
-            sock.close()
-        self._open.clear()
-        self._epoll.close()
-
-    def _bind(self, sock: socket.SocketType) -> None:
-        """To a random port that nobody else has. What comes in before ``connect`` narrows it down still has to know the id."""
-        for tries_left in range(PORT_TRIES - 1, -1, -1):
-            try:
-                sock.bind(("", FIRST_PORT + (next(self._random) * PORTS >> 16)))
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE or not tries_left:
-                    raise
-            else:
-                return
+        self._loop.remove_reader(self._datagrams.fileno())
+        for attempt in list(self._open.values()):
+            self.drop(attempt)
+        self._datagrams.stop_watching()
 
     def _drain(self) -> None:
-        """One datagram from each socket that has some. A socket may be closed, or its number reused, by what an earlier one led to."""
-        for handle, _ in self._epoll.poll(0, REPLIES_PER_WAKE_UP):
-            opened = self._open.get(handle)
-            if opened is None:
-                continue
-            sock, attempt = opened
+        """One datagram from each socket that has some, all read before the first is looked at: thinking and system calls by turns
+        would slow both. What an earlier one led to may have dropped a later one's attempt; its exchange knows.
+        """
+        replies: list[tuple[Attempt, bytes]] = []
+        for handle, _ in self._datagrams.ready():
+            attempt = self._open[handle]
             try:
-                data = sock.recv(LARGEST_REPLY)
-            except BlockingIOError:
-                continue
+                data = self._datagrams.receive(handle)
             except OSError as error:
                 self.drop(attempt)
-                self._failed(attempt, error)
+                self._loop.call_soon(self._failed, attempt, error)
             else:
+                if data is not None:
+                    replies.append((attempt, data))
+        self._draining = True
+        try:
+            for attempt, data in replies:
                 self._received(attempt, data)
-
-    def _look_up(self, upstream: Upstream) -> Destination:
-        """The socket address of an upstream: an address, never a name, so nothing is asked of anybody."""
-        address = upstream.address
-        family, _, _, _, destination = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-        )[0]
-        self._destinations[upstream] = (family, destination)
-        return family, destination
+        finally:
+            self._draining = False
+            for handle in self._finished:
+                self._datagrams.close(handle)
+            self._finished.clear()

@@ -81,8 +81,11 @@ class Upstreams:
         """Exchanges under way, probes included."""
         return len(self._waiting)
 
-    def ask(self, question: Question, done: Done) -> None:
-        """``done`` is called once, with the answer or with the reason why there is none; it may be before ``ask`` returns."""
+    def ask(self, question: Question, done: Done, asked: bytes = b"") -> None:
+        """``done`` is called once, with the answer or with the reason why there is none; it may be before ``ask`` returns.
+
+        ``asked``: see ``Exchange``.
+        """
         exchange = self._by_question.get(question)
         if exchange is not None:
             self.coalesced += 1
@@ -94,7 +97,7 @@ class Upstreams:
             return
         zone = self._zone(question.qname) if self._forward else self._default
         try:
-            exchange = Exchange(question, zone.order, self._random)
+            exchange = Exchange(question, zone.order, self._random, asked)
         except FormatError as error:
             done(Failure(error.reason))
             return

@@ -9,46 +9,48 @@ Refused on purpose: a query with no question, which RFC 7873 section 5.4 allows 
 """
 
 import struct
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
 
-from gateway.edns import SIZE, Edns, opt_record, read_options
+from gateway.edns import PLAIN, PLAIN_DO, SIZE, Edns, opt_record
 from gateway.numbers import IN, Option, Rcode
-from gateway.service_binding import ServiceBinding, read_service_binding
+from gateway.private_address import is_private
+from gateway.service_binding import ServiceBinding
 from gateway.wire_names import FormatError, encode_name, name_text, read_name, read_plain_name
+from gateway.wire_records import (
+    ADDITIONAL,
+    ADDRESS_SIZE,
+    ANSWER,
+    AUTHORITY,
+    NAMES_IN_RDATA,
+    OPT,
+    RECORD,
+    Found,
+    Record,
+    read_edns,
+    read_records,
+)
 
 __all__ = [
-    "AA", "AD", "CD", "QR", "RA", "RD", "TC",
+    "AA", "AD", "ADDITIONAL", "ANSWER", "AUTHORITY", "CD", "NAMES_IN_RDATA", "QR", "RA", "RD", "TC",
     "Edns", "FormatError", "Message", "Query", "Record", "ServiceBinding",
     "addresses", "cname_targets", "decode_message", "decode_query", "encode_name", "encode_query", "encode_question",
     "mixed_case", "name_text", "svcb_targets",
 ]  # fmt: skip
 
 QR, AA, TC, RD, RA, AD, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0020, 0x0010
-ANSWER, AUTHORITY, ADDITIONAL = 1, 2, 3
 
 _HEADER = struct.Struct("!HHHHHH")
 _QUESTION = struct.Struct("!HH")
-_RECORD = struct.Struct("!HHIH")
-_MAX_NAMES = 2048
-"""names that are read one by one in a message (pointers to a name that was read before cost nothing)"""
-_OPT, _IXFR = 41, 251
-_FIXED_SIZE = {1: 4, 28: 16}
-_ALIASES = frozenset((5, 39))
-_BINDINGS = frozenset((64, 65))
-NAMES_IN_RDATA = {
-    2: (0, 1), 3: (0, 1), 4: (0, 1), 5: (0, 1), 6: (0, 2), 7: (0, 1), 8: (0, 1), 9: (0, 1), 12: (0, 1), 14: (0, 2),
-    15: (2, 1), 17: (0, 2), 18: (2, 1), 21: (2, 1), 26: (2, 2), 33: (6, 1), 36: (2, 1), 39: (0, 1),
-}  # fmt: skip
-"""type -> (octets before, number of names): types whose names some sender compresses (RFC 1035, RFC 3597 section 4)"""
-_OCTETS_AFTER = {6: 20}
+_IXFR, _ANY = 251, 255
+_A_IN, _AAAA_IN = b"\0\1\0\1", b"\0\x1c\0\1"
 _CASE_BIT = bytes(0x20 if chr(byte).isalpha() and byte < 0x80 else 0 for byte in range(256))
-_new_record = tuple.__new__
 
 
-@dataclass(slots=True)
+@dataclass
 class Query:
     """A well-formed query of opcode QUERY. ``question`` is as sent: name with its case, type and class."""
+
+    __slots__ = ("edns", "flags", "id", "qclass", "qname", "qtype", "question")
 
     id: int
     flags: int
@@ -79,24 +81,14 @@ class Query:
         return self.edns is not None and self.edns.do
 
 
-class Record(NamedTuple):
-    """One record of a message; the offsets are into ``Message.data``. The OPT record is not among them."""
-
-    section: int
-    """1 answer, 2 authority, 3 additional"""
-    name: str
-    rtype: int
-    rclass: int
-    ttl: int
-    """seconds; 0 where the sender set the top bit (RFC 2181, section 8)"""
-    ttl_at: int
-    rdata_at: int
-    rdata_end: int
-
-
-@dataclass(slots=True)
+@dataclass
 class Message:
     """A response. ``data`` is the whole of it; ``rcode`` includes the extended bits."""
+
+    __slots__ = (
+        "answered", "bindings", "counts", "data", "edns", "end", "flags", "highest_ttl", "id", "kept_records", "opt_is_last", "private",
+        "qclass", "qname", "qtype", "question", "rcode", "targets", "ttl", "ttl_offsets",
+    )  # fmt: skip
 
     id: int
     flags: int
@@ -106,7 +98,6 @@ class Message:
     qname: str
     qtype: int
     qclass: int
-    records: tuple[Record, ...]
     edns: Edns | None
     data: bytes
     counts: tuple[int, int, int]
@@ -117,12 +108,33 @@ class Message:
     """True also where there is none; False: the OPT stands between other records"""
     ttl: int
     """the smallest TTL; 0 where there is no record"""
+    highest_ttl: int
     ttl_offsets: tuple[int, ...]
     """where the TTLs stand, counted from behind the id"""
     targets: tuple[str, ...]
     """CNAME and DNAME targets in the answer section"""
     bindings: tuple[tuple[Record, ServiceBinding], ...]
     """SVCB and HTTPS records, of any section"""
+    answered: bool
+    """a record of the type that was asked for is in the answer section"""
+    private: bool
+    """an address in it, hints of service bindings included, means something only inside a network"""
+    kept_records: tuple[Record, ...] | None
+    """None: made again from ``data`` when somebody asks"""
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """All but the OPT. Made again from ``data`` each time where they are not kept: of plain answers mostly nobody asks."""
+        if self.kept_records is not None:
+            return self.kept_records
+        found = Found()
+        read_records(self.data, 12 + len(self.question), self.counts, {12: self.qname}, found)
+        return tuple(found.records)
+
+    def forget_records(self) -> None:
+        """Do not keep them: several times the size of the message, for what the cache's readers hardly ever need."""
+        if self.opt_is_last:
+            self.kept_records = None
 
     def rdata(self, record: Record) -> bytes:
         return self.data[record.rdata_at : record.rdata_end]
@@ -140,39 +152,44 @@ def decode_query(data: bytes) -> Query:
     """
     if len(data) < 12:
         raise FormatError("shorter than a header", None)
-    header = _HEADER.unpack_from(data)
-    ident, flags, questions = header[:3]
+    flags = data[2] << 8 | data[3]
     if flags & QR:
         raise FormatError("a response", None)
     try:
-        return _query(data, header)
+        return _query(data, flags)
     except FormatError as problem:
-        raise FormatError(problem.reason, problem.rcode, ident, flags, _readable_question(data, questions)) from None
+        raise FormatError(problem.reason, problem.rcode, int.from_bytes(data[:2]), flags, _readable_question(data)) from None
     except (IndexError, struct.error):
-        raise FormatError("cut short", Rcode.FORMERR, ident, flags, _readable_question(data, questions)) from None
+        raise FormatError("cut short", Rcode.FORMERR, int.from_bytes(data[:2]), flags, _readable_question(data)) from None
 
 
-def _query(data: bytes, header: tuple[int, ...]) -> Query:
-    ident, flags, questions, answers, authorities, additionals = header
+def _query(data: bytes, flags: int) -> Query:
     if flags & 0x7800:
         raise FormatError("opcode other than QUERY", Rcode.NOTIMP)
-    if questions != 1 or answers:
+    if data[4] or data[5] != 1 or data[6] or data[7]:
         raise FormatError("not exactly one question")
     qname, at = read_plain_name(data, 12)
-    qtype, qclass = _QUESTION.unpack_from(data, at)
-    at += 4
-    question = data[12:at]
-    edns = None
+    end = at + 4
+    query = Query.__new__(Query)
+    query.id = data[0] << 8 | data[1]
+    query.flags = flags
+    query.qname = qname
+    query.qtype = data[at] << 8 | data[at + 1]
+    query.qclass = data[at + 2] << 8 | data[at + 3]
+    query.question = data[12:end]
+    query.edns = None
+    authorities = data[8] << 8 | data[9]
+    additionals = data[10] << 8 | data[11]
     if authorities or additionals:
-        edns, at = _query_records(data, at, qtype, authorities, additionals)
-    if at != len(data):
+        query.edns, end = _query_records(data, end, query.qtype, authorities, additionals)
+    if end != len(data):
         raise FormatError("octets behind the last record")
-    return Query(ident, flags, question, qname, qtype, qclass, edns)
+    return query
 
 
-def _readable_question(data: bytes, questions: int) -> bytes:
+def _readable_question(data: bytes) -> bytes:
     """The question to echo in an error, or nothing."""
-    if questions != 1:
+    if data[4:6] != b"\0\1":
         return b""
     try:
         _, at = read_plain_name(data, 12)
@@ -192,15 +209,15 @@ def _query_records(data: bytes, at: int, qtype: int, authorities: int, additiona
             at += 1
         else:
             _, at = read_name(data, at)
-        rtype, size, ttl, length = _RECORD.unpack_from(data, at)
+        rtype, size, ttl, length = RECORD.unpack_from(data, at)
         at += 10 + length
         if at > len(data):
             raise FormatError("record longer than the message")
-        if rtype != _OPT:
+        if rtype != OPT:
             continue
         if edns is not None or not is_root or index < authorities:
             raise FormatError("a second OPT record, or one in the wrong place")
-        edns = _edns(data, size, ttl, at - length, at)
+        edns = read_edns(data, size, ttl, at - length, at)
     if edns is not None:
         if edns.version:
             raise FormatError("EDNS version above 0", Rcode.BADVERS)
@@ -210,17 +227,16 @@ def _query_records(data: bytes, at: int, qtype: int, authorities: int, additiona
     return edns, at
 
 
-def _edns(data: bytes, size: int, ttl: int, start: int, end: int) -> Edns:
-    return Edns(size, ttl >> 16 & 0xFF, ttl & 0x8000 != 0, read_options(data, start, end) if start != end else (), ttl >> 24)
+def decode_message(data: bytes, asked: int = 0, qname: str = "") -> Message:
+    """A response. Raises FormatError (rcode SERVFAIL: what a client would be told of it).
 
-
-def decode_message(data: bytes) -> Message:
-    """A response. Raises FormatError (rcode SERVFAIL: what a client would be told of it)."""
+    ``asked``: length of the question, where the caller has compared it with what was asked, for ``qname``; 0: read it.
+    """
     if len(data) < 12:
         raise FormatError("shorter than a header", Rcode.SERVFAIL)
     ident, flags, *counts = _HEADER.unpack_from(data)
     try:
-        return _message(data, ident, flags, counts)
+        return (_plain_message(data, asked, qname) if asked else None) or _message(data, ident, flags, counts)
     except FormatError as problem:
         raise FormatError(problem.reason, Rcode.SERVFAIL, ident, flags) from None
     except (IndexError, struct.error):
@@ -239,11 +255,10 @@ def _message(data: bytes, ident: int, flags: int, counts: list[int]) -> Message:
         at += 4
         names[12] = qname
     question = data[12:at]
-    found = _Found()
-    end = _read_records(data, at, counts, names, found)
+    found = Found()
+    end = read_records(data, at, counts, names, found)
     if end != len(data):
         raise FormatError("octets behind the last record")
-    records = found.records
     edns = found.edns
     rcode = flags & 15
     opt_is_last = True
@@ -252,102 +267,94 @@ def _message(data: bytes, ident: int, flags: int, counts: list[int]) -> Message:
         counts[2] -= 1
         opt_is_last = found.opt_end == end
         end = found.opt_at if opt_is_last else end
-    return Message(
-        id=ident,
-        flags=flags,
-        rcode=rcode,
-        question=question,
-        qname=qname,
-        qtype=qtype,
-        qclass=qclass,
-        records=tuple(records),
-        edns=edns,
-        data=_with_zeroes(data, found.overlong) if found.overlong else data,
-        counts=(counts[0], counts[1], counts[2]),
-        end=end,
-        opt_is_last=opt_is_last,
-        ttl=min([record.ttl for record in records]) if records else 0,
-        ttl_offsets=tuple([at - 2 for at in found.ttls]),
-        targets=tuple(found.targets),
-        bindings=tuple(found.bindings),
-    )
+    ttls = [record.ttl for record in found.records]
+    message = Message.__new__(Message)
+    message.id = ident
+    message.flags = flags
+    message.rcode = rcode
+    message.question = question
+    message.qname = qname
+    message.qtype = qtype
+    message.qclass = qclass
+    message.edns = edns
+    message.data = _with_zeroes(data, found.overlong) if found.overlong else data
+    message.counts = (counts[0], counts[1], counts[2])
+    message.end = end
+    message.opt_is_last = opt_is_last
+    message.ttl = min(ttls, default=0)
+    message.highest_ttl = max(ttls, default=0)
+    message.ttl_offsets = tuple([at - 2 for at in found.ttls])
+    message.targets = tuple(found.targets)
+    message.bindings = tuple(found.bindings)
+    message.answered = False
+    for record in found.records:
+        if record.section == ANSWER and qtype in {record.rtype, _ANY}:
+            message.answered = True
+            break
+    message.private = found.private
+    message.kept_records = tuple(found.records)
+    return message
 
 
-@dataclass(slots=True)
-class _Found:
-    """What one pass over the records gathers."""
-
-    records: list[Record] = field(default_factory=list)
-    ttls: list[int] = field(default_factory=list)
-    """offsets of their TTLs, for ``read_name``: they change when an answer ages"""
-    targets: list[str] = field(default_factory=list)
-    bindings: list[tuple[Record, ServiceBinding]] = field(default_factory=list)
-    edns: Edns | None = None
-    opt_at: int = 0
-    opt_end: int = 0
-    overlong: list[int] = field(default_factory=list)
-    """offsets of TTLs with the top bit set"""
-
-
-def _read_records(data: bytes, at: int, counts: list[int], names: dict[int, str], found: _Found) -> int:
-    """Reads all sections into ``found``; returns the offset behind them. ``names``: offset -> name that starts there."""
-    size = len(data)
-    append = found.records.append
-    ttls = found.ttls
-    for section in (ANSWER, AUTHORITY, ADDITIONAL):
-        for _ in range(counts[section - 1]):
-            start = at
-            pointer = (data[at] << 8 | data[at + 1]) & 0x3FFF if data[at] >= 0xC0 else at
-            owner = names.get(pointer)
-            if owner is None:
-                owner, at = read_name(data, at, ttls)
-                names[pointer] = owner
-                if len(names) > _MAX_NAMES:
-                    raise FormatError("too many names")
-            else:
-                at += 2
-            rtype, rclass, ttl, length = _RECORD.unpack_from(data, at)
-            ttl_at = at + 4
-            rdata_at = at + 10
-            at = rdata_at + length
-            if at > size:
-                raise FormatError("record longer than the message")
-            if rtype == _OPT:
-                if section != ADDITIONAL or found.edns is not None or data[start]:
-                    raise FormatError("a second OPT record, or one in the wrong place")
-                found.edns = _edns(data, rclass, ttl, rdata_at, at)
-                found.opt_at, found.opt_end = start, at
-                continue
-            if ttl > 0x7FFFFFFF:
-                found.overlong.append(ttl_at)
-                ttl = 0
-            record = _new_record(Record, (section, owner, rtype, rclass, ttl, ttl_at, rdata_at, at))
-            append(record)
-            ttls.append(ttl_at)
-            if rtype in _FIXED_SIZE:
-                if length != _FIXED_SIZE[rtype] and rclass == IN:
-                    raise FormatError("address of a wrong size")
-            elif rtype in NAMES_IN_RDATA:
-                _read_names(data, record, names, found)
-            elif rtype in _BINDINGS and rclass == IN:
-                found.bindings.append((record, read_service_binding(data, rdata_at, at)))
-    return at
-
-
-def _read_names(data: bytes, record: Record, names: dict[int, str], found: _Found) -> None:
-    """Follows the names in the record's data, and requires that they and what else belongs there fill it exactly."""
-    octets_before, count = NAMES_IN_RDATA[record.rtype]
-    at = record.rdata_at + octets_before
-    for _ in range(count):
-        start = at
-        name, at = read_name(data, at, found.ttls)
-        names[start] = name
-    if len(names) > _MAX_NAMES:
-        raise FormatError("too many names")
-    if at + _OCTETS_AFTER.get(record.rtype, 0) != record.rdata_end:
-        raise FormatError("names do not fill the record")
-    if record.rtype in _ALIASES and record.section == ANSWER:
-        found.targets.append(name)
+def _plain_message(data: bytes, asked: int, qname: str) -> Message | None:
+    """The usual answer, in one pass that makes no object for a record: addresses of the very name that was asked for, then at the
+    most an OPT without options. None for every other message, the malformed ones too: ``_message`` knows what they are.
+    """
+    at = 12 + asked
+    flags = data[2] << 8 | data[3]
+    answers = data[6] << 8 | data[7]
+    start = data[at - 4 : at]
+    length = 4 if start == _A_IN else 16 if start == _AAAA_IN else 0
+    if flags & 0xF80F != QR or data[4:6] != b"\0\1" or not answers or data[8:11] != b"\0\0\0" or data[11] > 1 or not length:
+        return None
+    start = b"\xc0\x0c" + start
+    lowest, highest = 0x7FFFFFFF, 0
+    private = False
+    ttl_offsets = []
+    for _ in range(answers):
+        rdata_at = at + 12
+        if data[at : at + 6] != start or data[at + 6] & 0x80 or data[at + 10] or data[at + 11] != length:
+            return None
+        ttl = data[at + 6] << 24 | data[at + 7] << 16 | data[at + 8] << 8 | data[at + 9]
+        lowest = min(lowest, ttl)
+        highest = max(highest, ttl)
+        ttl_offsets.append(at + 4)
+        at = rdata_at + length
+        if at > len(data):
+            return None
+        private = private or is_private(data[rdata_at:at])
+    end = at
+    edns = None
+    if data[11]:
+        # A root owner, the type; no extended rcode, no options.
+        if data[at : at + 3] != b"\0\0\x29" or data[at + 5] or data[at + 9 : at + 11] != b"\0\0":
+            return None
+        edns = read_edns(data, data[at + 3] << 8 | data[at + 4], data[at + 6] << 16 | data[at + 7] << 8 | data[at + 8], at, at)
+        at += 11
+    if at != len(data):
+        return None
+    message = Message.__new__(Message)
+    message.id = data[0] << 8 | data[1]
+    message.flags = flags
+    message.rcode = 0
+    message.question = data[12 : 12 + asked]
+    message.qname = qname
+    message.qtype = 1 if length == 4 else 28
+    message.qclass = IN
+    message.edns = edns
+    message.data = data
+    message.counts = (answers, 0, 0)
+    message.end = end
+    message.opt_is_last = True
+    message.ttl = lowest
+    message.highest_ttl = highest
+    message.ttl_offsets = tuple(ttl_offsets)
+    message.targets = ()
+    message.bindings = ()
+    message.answered = True
+    message.private = private
+    message.kept_records = None
+    return message
 
 
 def _with_zeroes(data: bytes, offsets: list[int]) -> bytes:
@@ -373,7 +380,7 @@ def addresses(message: Message) -> list[tuple[Record, bytes]]:
     found = [
         (record, data[record.rdata_at : record.rdata_end])
         for record in message.records
-        if record.rtype in _FIXED_SIZE and record.rclass == IN
+        if record.rtype in ADDRESS_SIZE and record.rclass == IN
     ]
     for record, binding in message.bindings:
         found += [(record, address) for address in binding.addresses()]
@@ -386,13 +393,15 @@ def encode_question(qname: str, qtype: int, qclass: int = IN) -> bytes:
 
 
 def encode_query(
-    ident: int, question: bytes, *, do: bool = False, cd: bool = False, rd: bool = True, ad: bool = True, edns_size: int | None = SIZE
+    ident: int, question: bytes, do: bool = False, cd: bool = False, rd: bool = True, ad: bool = True, edns_size: int | None = SIZE
 ) -> bytes:
     """A query of our own. AD asks for the AD bit in the answer (RFC 6840, section 5.7); ``edns_size`` None: without EDNS."""
     flags = (RD if rd else 0) | (AD if ad else 0) | (CD if cd else 0)
+    start = (ident << 16 | flags).to_bytes(4)
     if edns_size is None:
-        return _HEADER.pack(ident, flags, 1, 0, 0, 0) + question
-    return _HEADER.pack(ident, flags, 1, 0, 0, 1) + question + opt_record(do=do, size=edns_size)
+        return b"".join((start, b"\0\1\0\0\0\0\0\0", question))
+    opt = opt_record(do=do, size=edns_size) if edns_size != SIZE else PLAIN_DO if do else PLAIN
+    return b"".join((start, b"\0\1\0\0\0\0\0\1", question, opt))
 
 
 def mixed_case(question: bytes, bits: int) -> bytes:

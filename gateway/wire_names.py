@@ -17,6 +17,7 @@ from gateway.numbers import Rcode
 MAX_NAME = 255
 MAX_POINTERS = 32
 _HEADER = 12
+_DOT = 0x2E
 _PLAIN = bytes(byte for byte in range(0x21, 0x7F) if byte != 0x5C)
 _ESCAPE = re.compile(r"\\([0-9]{3}|.)", re.DOTALL)
 
@@ -42,19 +43,42 @@ def encode_name(name: str) -> bytes:
 
     Raises FormatError for an empty or overlong label, an overlong name or a character outside ASCII.
     """
-    if not name:
-        return b"\0"
+    if "\\" in name:
+        return _joined(_unescaped(name))
     try:
-        labels = [part.encode("ascii") for part in name.split(".")] if "\\" not in name else _unescaped(name)
-        wire = b"".join([b"%c%b" % (len(label), label) for label in labels]) + b"\0"
-    except (UnicodeEncodeError, OverflowError, ValueError):
+        wire = bytearray(f".{name}.".encode("ascii")) if name else bytearray(b".")
+    except UnicodeEncodeError:
         raise FormatError("not a name in ASCII") from None
-    if len(wire) > MAX_NAME or b"" in labels or max(map(len, labels)) > 63:
-        raise FormatError("a label or the name is empty or too long")
+    if len(wire) > MAX_NAME:
+        raise FormatError("the name is too long")
+    end = len(wire) - 1
+    wire[end] = 0
+    while end:
+        dot = wire.rfind(b".", 0, end)
+        if not 1 < end - dot <= 64:
+            raise FormatError("a label is empty or too long")
+        wire[dot] = end - dot - 1
+        end = dot
+    return bytes(wire)
+
+
+def _joined(labels: list[bytes]) -> bytes:
+    if b"" in labels or max(map(len, labels)) > 63:
+        raise FormatError("a label is empty or too long")
+    wire = b"".join([b"%c%b" % (len(label), label) for label in labels]) + b"\0"
+    if len(wire) > MAX_NAME:
+        raise FormatError("the name is too long")
     return wire
 
 
 def _unescaped(name: str) -> list[bytes]:
+    try:
+        return _unescape(name)
+    except (UnicodeEncodeError, ValueError):
+        raise FormatError("not a name in ASCII") from None
+
+
+def _unescape(name: str) -> list[bytes]:
     labels = [b""]
     at = 0
     while at < len(name):
@@ -92,19 +116,34 @@ def read_plain_name(data: bytes, at: int) -> tuple[str, int]:
     Raises FormatError for a compression pointer or an overlong name, IndexError where the data ends too early.
     """
     start = at
-    labels = []
-    while True:
-        length = data[at]
-        at += 1
-        if not length:
-            break
+    ends = []
+    length = data[at]
+    while length:
         if length > 63:
             raise FormatError("compressed where no compression is allowed")
-        labels.append(data[at : at + length])
-        at += length
-    if at - start > MAX_NAME:
+        at += length + 1
+        ends.append(at - start - 1)
+        length = data[at]
+    if at - start >= MAX_NAME:
         raise FormatError("name longer than 255 octets")
-    return name_text(labels), at
+    if not ends:
+        return "", at + 1
+    name = bytearray(data[start + 1 : at].lower())
+    ends.pop()
+    for end in ends:
+        name[end] = _DOT
+    if not name.translate(None, _PLAIN) and name.count(b".") == len(ends):
+        return name.decode("ascii"), at + 1
+    return name_text(_labels(data, start)), at + 1
+
+
+def _labels(data: bytes, at: int) -> list[bytes]:
+    """The labels of the uncompressed name at ``at``, which was read before."""
+    labels = []
+    while data[at]:
+        labels.append(data[at + 1 : at + 1 + data[at]])
+        at += 1 + data[at]
+    return labels
 
 
 def read_name(data: bytes, at: int, mutable: Sequence[int] = ()) -> tuple[str, int]:

@@ -45,6 +45,8 @@ DRAIN = 2.5
 """seconds for questions under way when the worker is told to leave: longer than an exchange lasts"""
 RECEIVE_BUFFER = 4 * 1024 * 1024
 EX_CONFIG = 2
+COLLECT_AFTER = (20_000, 20, 100)
+"""for gc.set_threshold: answers under way and kept are in no cycles, so looking for some among them finds nothing (docs/adr)"""
 
 
 def hot_loop() -> ModuleType:
@@ -163,6 +165,7 @@ class Worker:
         self._spawn(self._every_second())
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*COLLECT_AFTER)
         self._report()
         await self.leaving.wait()
         await self._leave()

@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from hashlib import blake2b
 
 from filters.category import LOCKED
 from filters.domain_index import DomainIndex, Match
-from filters.safe_search import rewrite, unsafe_engine
+from filters.safe_search import UNSAFE_ENGINES, rewrite, rewritten_names, unsafe_engine
 from filters.service import SERVICES, services_of
 from policies.model import BlockAnswer, LocalRule, Unblock, YouTube
 
@@ -126,6 +127,19 @@ class Policy:
     """what the box needs in order to work (rung 2), each with everything below it"""
     valid_until: float = field(default=float("inf"), compare=False)
     """Unix seconds of the next change that time alone brings; infinity: none"""
+    spoken_of: frozenset[str] = field(init=False, compare=False, repr=False)
+    """Every name by which services, search engines or the box could say something of it or of what is below it (shared between
+    groups: it is the same for most). Together with ``unblocks`` and ``rules`` it tells in one step that nothing speaks of a name."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spoken_of", _spoken_of(self.box_names, self.services, self.youtube, self.safe_search))
+
+
+@lru_cache(maxsize=64)
+def _spoken_of(box_names: frozenset[str], services: frozenset[str], youtube: str, safe_search: bool) -> frozenset[str]:
+    engines = UNSAFE_ENGINES if safe_search else ()
+    listed = (SERVICES[service].names for service in services if service in SERVICES)
+    return box_names.union(rewritten_names(youtube, safe_search), engines, *listed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +159,8 @@ def decide(name: str, qtype: int, policy: Policy, index: DomainIndex) -> Verdict
     """The verdict on a canonical name (escaped labels as the wire decoder writes them). ``qtype`` is for ``$dnstype`` rules."""
     matches = index.lookup(name, qtype)
     suffixes = _suffixes(name)
+    if not matches and policy.only == "everything" and not _is_spoken_of(suffixes, policy):
+        return _default(policy)
     verdict = (
         (_locked_block(matches) if matches else None)
         or _locked_allow(suffixes, matches, policy)
@@ -158,6 +174,15 @@ def decide(name: str, qtype: int, policy: Policy, index: DomainIndex) -> Verdict
         return verdict
     rewritten = rewrite(name, policy.youtube, policy.safe_search)
     return verdict if rewritten is None else Rewrite(verdict.reason, *rewritten)
+
+
+def _is_spoken_of(suffixes: list[str], policy: Policy) -> bool:
+    """Whether any rung but the lists, the class mode and the default could have an opinion. Most names: no, and that is all."""
+    if not policy.spoken_of.isdisjoint(suffixes):
+        return True
+    if policy.unblocks and not policy.unblocks.keys().isdisjoint(suffixes):
+        return True
+    return bool(policy.rules) and (_school_block(suffixes, policy) or _school_allow(suffixes, policy)) is not None
 
 
 def decide_target(verdict: Allow | Rewrite, target: str, qtype: int, policy: Policy, index: DomainIndex) -> Block | None:

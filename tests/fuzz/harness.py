@@ -15,7 +15,7 @@ from gateway.rebuild import aliased, rebuilt, without_parameters, without_record
 from gateway.response import Reply, blocked, error, forwarded, truncated, udp_limit
 from gateway.wire import FormatError, Message, Query, addresses, cname_targets, decode_message, decode_query, encode_name, svcb_targets
 from policies.model import BlockAnswer
-from tests.fuzz import seeds
+from tests.fuzz import seeds, whole_path
 from tests.fuzz.mutate import Mutator
 
 Target = Callable[[bytes, bool], str]
@@ -113,6 +113,7 @@ def _rare(message: Message, unwanted: list) -> None:
 TARGETS: dict[str, tuple[Target, Callable[[], list[bytes]]]] = {
     "query": (query, seeds.queries),
     "response": (response, seeds.responses),
+    "path": (whole_path.whole_path, whole_path.seeds),
 }
 """name -> what to run and the valid packets to damage"""
 

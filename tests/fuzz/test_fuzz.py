@@ -28,6 +28,7 @@ def test_a_short_run_finds_nothing_and_reaches_every_outcome():
     assert sum(outcome.counts.values()) == 20_000
     assert outcome.counts.keys() >= {"query answered", "query dropped", "query rcode 1", "query rcode 4", "query rcode 16"}
     assert outcome.counts.keys() >= {"response forwarded", "response refused"}
+    assert outcome.counts.keys() >= {"path allow", "path block", "path rewrite", "path refused"}
 
 
 def test_the_same_seed_gives_the_same_packets():

@@ -296,7 +296,9 @@ def test_bounding_the_ttls_changes_nothing_else(made, lowest, highest):
     message = decode_message(made.to_wire(max_size=65535))
     kept = Cache(10**7, min_ttl=lowest, max_ttl=highest, max_negative_ttl=highest).put(KEY, message, NOW)
     if kept is not None:
-        assert kept.message == decode_message(kept.message.data)
+        again = decode_message(kept.message.data)
+        again.forget_records()
+        assert kept.message == again
         assert [record[:4] for record in kept.message.records] == [record[:4] for record in message.records]
         if kept.message.rcode in {0, 3}:
             assert all(record.ttl <= max(lowest, highest) for record in kept.message.records)

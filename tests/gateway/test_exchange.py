@@ -36,7 +36,7 @@ def reply(attempt, *, rcode=0, truncated=False, ede=None, answer=True):
     message.header.tc = int(truncated)
     if ede is not None:
         message.add_ar(EDNS0(opts=[EDNSOption(15, ede.to_bytes(2))]))
-    return message.pack()
+    return bytes(message.pack())
 
 
 def error(attempt, rcode, ede=None):
@@ -102,7 +102,7 @@ def test_a_reply_in_another_case_is_accepted():
 def other_question(attempt, qname, qtype=QTYPE.A, qclass=1):
     message = DNSRecord.parse(reply(attempt))
     message.q.qname, message.q.qtype, message.q.qclass = qname, qtype, qclass
-    return message.pack()
+    return bytes(message.pack())
 
 
 FORGED = {
@@ -196,7 +196,7 @@ def _with_rcode(attempt, rcode):
     message = DNSRecord.parse(error(attempt, rcode & 15))
     if rcode > 15:
         message.add_ar(EDNS0(ext_rcode=rcode >> 4))
-    return message.pack()
+    return bytes(message.pack())
 
 
 @pytest.mark.parametrize("rcode", [RCODE.FORMERR, RCODE.NOTIMP])

@@ -12,7 +12,8 @@ from gateway.cache import Cache
 from gateway.exchange import Failure, Question
 from gateway.explanation import Explainer
 from gateway.local_zone import LocalZone
-from gateway.pipeline import Desk, Forward, Outcome, begin, finish, is_private
+from gateway.pipeline import Desk, Forward, Outcome, begin, finish
+from gateway.private_address import is_private
 from gateway.wire import decode_message, decode_query
 from policies.decide import Allow, Block, Rewrite, Rung
 from policies.model import Group, LocalRule, Mode, Override, School, SchoolFile, State, Titles

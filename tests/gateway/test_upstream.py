@@ -1,14 +1,17 @@
 """Plain DNS upstreams over real sockets on loopback: what reaches the caller, and what reaches which upstream."""
 
 import asyncio
+import contextlib
+import os
+import resource
 import socket
 from itertools import pairwise
 
 import pytest
 from dnslib import RCODE, DNSRecord
 
+from gateway.datagrams import FIRST_PORT
 from gateway.exchange import FORGERIES, Question
-from gateway.transport_udp import FIRST_PORT
 from gateway.upstream import Upstreams
 from policies.upstream_address import parse
 from tests.gateway.asking import addresses_of, ask, asking, plain, reason_of
@@ -305,14 +308,23 @@ def test_closing_fails_what_is_pending_and_what_comes_after():
         run(test)
 
 
-def test_out_of_descriptors_is_not_the_upstreams_fault(monkeypatch):
-    def exhausted(*_):
-        raise OSError(24, "Too many open files")
+@contextlib.contextmanager
+def no_more_descriptors():
+    """No file can be opened: the limit is the lowest number that is free."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
+
+def test_out_of_descriptors_is_not_the_upstreams_fault():
     async def test():
         async with asking(plain(server)) as upstreams:
-            with monkeypatch.context() as patched:
-                patched.setattr("gateway.transport_udp.socket.SocketType", exhausted)
+            with no_more_descriptors():
                 assert "Too many open files" in reason_of(ask(upstreams).result())
             assert upstreams.statistics()[0].failures == {}
             assert addresses_of(await ask(upstreams)) == ["192.0.2.1"]

@@ -1,0 +1,4 @@
+# C types of gateway/private_address.py for the compiled build.
+
+@cython.locals(first=int, second=int)
+cpdef bint is_private(bytes packed)
