@@ -1,4 +1,4 @@
-"""The running box: DNS, metrics and the command line.
+"""The running box: DNS, metrics and the command line. [shell: looks at which of its own files were built]
 
 The modules with a .pxd beside them are compiled where there is a C compiler (setup.py), from the same source that runs without
 one. They share C structures, so it is all of them or none: none where one is missing or was edited after it was built, and none
