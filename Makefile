@@ -33,7 +33,7 @@ fuzz: install
 
 install: $(STAMP)
 
-$(STAMP): requirements.lock pyproject.toml setup.py gateway/hot.py gateway/hot_compiled.pxd $(wildcard dashboard/messages/*/LC_MESSAGES/*.po)
+$(STAMP): requirements.lock pyproject.toml setup.py $(wildcard gateway/*.py gateway/*.pxd) $(wildcard dashboard/messages/*/LC_MESSAGES/*.po)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Another one: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \

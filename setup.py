@@ -33,16 +33,14 @@ class BuildWithMessages(build_py):
 def compiled_modules() -> list[Extension]:
     """The modules of gateway/ that have their C types beside them (a .pxd), from their own source (Cython's pure-Python mode).
 
-    gateway/__init__.py takes all of them or none. gateway/hot.py becomes ``gateway.hot_compiled``, so that the two can be
-    compared in one process.
+    gateway/__init__.py takes all of them or none.
     """
     if os.environ.get("MANGLANH_PURE"):
         return []
     from Cython.Build import cythonize
 
     names = sorted(path.stem for path in GATEWAY.glob("*.pxd") if path.with_suffix(".py").exists())
-    wanted = [Extension(f"gateway.{name}", [f"gateway/{name}.py"]) for name in names]
-    wanted.append(Extension("gateway.hot_compiled", ["gateway/hot.py"]))
+    wanted = [Extension(f"gateway.{name}", [f"gateway/{name}.py"], extra_compile_args=["-g0"]) for name in names]
     extensions: list[Extension] = cythonize(
         wanted, build_dir="build/cython", language_level=3, quiet=True, compiler_directives={"annotation_typing": False}
     )
@@ -52,4 +50,8 @@ def compiled_modules() -> list[Extension]:
 
 
 if __name__ == "__main__":
-    setup(cmdclass={"build_py": BuildWithMessages}, ext_modules=compiled_modules())
+    setup(
+        cmdclass={"build_py": BuildWithMessages},
+        ext_modules=compiled_modules(),
+        options={"build_ext": {"parallel": os.cpu_count() or 1}},
+    )

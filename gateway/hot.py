@@ -1,12 +1,12 @@
 """The hot loop: a batch of datagrams in, ready-made answers out, and what is left over for the pipeline.
 
 One system call receives up to 64 queries and one sends their answers. Between them stand two dictionary look-ups for each
-query: the client's address -> its ``Client``, and the question's bytes (everything behind the id) -> an ``Entry`` that holds
-the finished answer. Nothing is parsed, allocated for the answer or copied: the kernel gathers the id from the query and the
+query: the client's address -> its ``Client``, whose group has a ``View``, and there the question's bytes (everything behind the id)
+-> an ``Entry`` that holds the finished answer. Nothing is parsed, allocated for the answer or copied: the kernel gathers the id from the query and the
 rest from the entry.
 
-This file is plain Python, and the very same source is compiled by Cython where a compiler is present (``hot_compiled``, typed
-by hot_compiled.pxd). Both pass one test suite. It promises never to raise for anything that a packet says.
+This file is plain Python, and the very same source is compiled by Cython where a compiler is present (typed by hot.pxd; see
+gateway/__init__.py). Both pass one test suite. It promises never to raise for anything that a packet says.
 """
 
 import ctypes
@@ -23,11 +23,17 @@ except ImportError:  # the compiler's shadow module is a build requirement, not 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gateway.cache import Cached
+    from gateway.exchange import Question
+    from policies.decide import Policy
+
 BATCH = 64
 SLOT = 1536
 """bytes kept of a datagram; a longer one is no query"""
 NAME = 28
 """sizeof(struct sockaddr_in6), the longer of the two"""
+LABELS = 256
+"""kinds of answers that are counted apart: verdict, rung, category, rcode"""
 HEADER = 12
 """a datagram without even a DNS header is dropped"""
 CONTROL = 64
@@ -81,12 +87,20 @@ class Entry:
     """A finished answer: ``body`` is the message without its id, kept alive here and sent from its address.
 
     ``offsets`` are where its TTLs stand; they are aged in place at most once a second. ``hits`` counts since the last
-    collection; ``label`` says under what the answer is counted and ``cached`` which upstream answer it was made from.
+    collection; ``label`` is the number under which the answer is counted in its view's tally, and ``cached`` which upstream answer it was made from.
     """
 
     __slots__ = ("address", "aged_at", "body", "cached", "expires", "fresh_until", "hits", "label", "length", "offsets")
 
-    def __init__(self, body: bytes, offsets: tuple[int, ...], now: float, expires: float, label: object, cached: object) -> None:
+    def __init__(
+        self,
+        body: bytes | bytearray,
+        offsets: tuple[int, ...],
+        now: float,
+        expires: float,
+        label: int,
+        cached: "tuple[Question, Cached] | None",
+    ) -> None:
         self.body = bytearray(body)
         self.length = len(body)
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.body))
@@ -114,16 +128,33 @@ def age(entry: Entry, now: float) -> bool:
     return True
 
 
-class Client:
-    """One source address: the answers of its group's policy, and a token bucket (``rate`` queries/s, at most ``burst``).
+class View:
+    """One group's policy while it holds, the answers that are ready under it, and how often each kind of answer was sent.
 
-    A rate of 0 never fills: that is how an address that may not ask is kept out at the price of one look-up.
+    ``answers`` is shared by groups whose policies are alike. It is replaced with the policy, never emptied: an answer that was begun
+    under the old policy finds another dictionary, and is not kept.
     """
 
-    __slots__ = ("answers", "burst", "rate", "refilled_at", "tokens", "view")
+    __slots__ = ("answers", "policy", "tally", "until")
 
-    def __init__(self, answers: "dict[bytes, Entry]", view: object, rate: float, burst: float, now: float) -> None:
+    def __init__(self, policy: "Policy", until: float, answers: "dict[bytes, Entry]") -> None:
+        self.policy = policy
+        self.until = until
+        """monotonic seconds at which time alone changes the policy"""
         self.answers = answers
+        self.tally = [0] * LABELS
+        """by label (gateway/server.py): answers sent since the last collection"""
+
+
+class Client:
+    """One source address: its group's view, and a token bucket (``rate`` queries/s, at most ``burst``).
+
+    A rate of 0 never fills: that is how an address that may not ask is kept out at the price of one look-up. Its view is never used.
+    """
+
+    __slots__ = ("burst", "rate", "refilled_at", "tokens", "view")
+
+    def __init__(self, view: View | None, rate: float, burst: float, now: float) -> None:
         self.view = view
         self.rate = rate
         self.burst = burst
@@ -287,11 +318,13 @@ class Batch:
                     self.limited += 1
                     continue
                 client.tokens -= 1.0
-                entry = client.answers.get(packets[start + 2 : start + length])
+                view: View = client.view  # type: ignore[assignment]  # it has a token, so it has a view
+                entry = view.answers.get(packets[start + 2 : start + length])
                 if entry is not None and (entry.fresh_until > now or age(entry, now)):
                     if not entry.hits:
                         self.touch(entry)
                     entry.hits += 1
+                    view.tally[entry.label] += 1
                     pointers[4 * sent + 2] = entry.address
                     pointers[4 * sent + 3] = entry.length
                     if slots[sent] != i:

@@ -10,19 +10,17 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import NamedTuple, Protocol
 
 from filters.domain_index import BadBundle, DomainIndex
 from gateway.clock import Clock
+from gateway.hot import Entry, View
 from policies.decide import Policy
 from policies.identify import Directory
 from policies.load import ConfigError, load
 from policies.model import State
 from policies.snapshot import Snapshot
 from policies.state import StateError, read_state
-
-if TYPE_CHECKING:
-    from gateway.hot import Entry
 
 log = logging.getLogger("manglanh.live")
 
@@ -33,27 +31,11 @@ class OnChange(Protocol):
     def __call__(self, *, identities: bool) -> None: ...
 
 
-class View:
-    """One group's policy while it holds, and the answers that are ready under it.
+class _Pool(NamedTuple):
+    """Ready-made answers for every group with this policy until this change."""
 
-    A change of policy replaces ``policy`` and empties ``answers`` in place, so that every client of the group sees it with its
-    next query; ``epoch`` grows, so that an answer begun under the old policy is not kept under the new one.
-    """
-
-    __slots__ = ("answers", "epoch", "policy", "until")
-
-    def __init__(self, policy: Policy, until: float) -> None:
-        self.policy = policy
-        self.until = until
-        """monotonic seconds"""
-        self.answers: dict[bytes, Entry] = {}
-        self.epoch = 0
-
-    def replace(self, policy: Policy, until: float) -> None:
-        self.policy = policy
-        self.until = until
-        self.answers.clear()
-        self.epoch += 1
+    policy: Policy
+    answers: dict[bytes, Entry]
 
 
 def open_lists(directory: Path, starter: Path) -> tuple[DomainIndex, bool, str]:
@@ -103,6 +85,7 @@ class Live:
         self.state = State()
         self._read_state()
         self.views: dict[str, View] = {}
+        self._pools: dict[tuple[str, str, float], list[_Pool]] = {}
         self._started = False
         self._build()
         self._started = True
@@ -115,14 +98,13 @@ class Live:
         view = self.views.get(group)
         if view is None:
             policy = self.snapshot.policy(group, self.clock.now(), self.clock.trusted)
-            view = self.views[group] = View(policy, self._until(policy))
+            view = self.views[group] = View(policy, self._until(policy), self._pool(policy))
         return view
 
     def tick(self, now: float) -> None:
         """Resolve again whatever has run out by ``now`` (monotonic seconds)."""
-        for view in self.views.values():
-            if view.until <= now:
-                self._resolve(view)
+        if any(view.until <= now for view in self.views.values()):
+            self._resolve_all()
 
     async def watch(self) -> None:
         """Follow the files for ever: the state 20 times a second, the rest once a second."""
@@ -203,25 +185,38 @@ class Live:
         """``keep``: where a group's policy comes out the same, its ready-made answers still hold."""
         self.snapshot = Snapshot(self.file, self.state, self.index)
         if identities:
-            self.directory = self._make_directory()
+            self.directory = Directory(self.file, self.state.devices)
             self.views = {name: view for name, view in self.views.items() if name in self.snapshot.groups}
         self._resolve_all(keep=keep)
         if self._started:
             self.on_change(identities=identities)
 
-    def _make_directory(self) -> Directory:
-        return Directory(self.file, self.state.devices)
-
     def _resolve_all(self, *, keep: bool = True) -> None:
+        """``keep`` False: what is ready was made from other lists or another file, and must be made again."""
+        if not keep:
+            self._pools.clear()
         for view in self.views.values():
             self._resolve(view, keep=keep)
+        used = {id(view.answers) for view in self.views.values()}
+        for key in list(self._pools):
+            self._pools[key] = [pool for pool in self._pools[key] if id(pool.answers) in used]
+            if not self._pools[key]:
+                del self._pools[key]
 
-    def _resolve(self, view: View, *, keep: bool = True) -> None:
+    def _resolve(self, view: View, *, keep: bool) -> None:
         policy = self.snapshot.policy(view.policy.group, self.clock.now(), self.clock.trusted)
-        if keep and policy == view.policy:
-            view.policy, view.until = policy, self._until(policy)
-        else:
-            view.replace(policy, self._until(policy))
+        if not keep or policy != view.policy or policy.valid_until != view.policy.valid_until:
+            view.answers = self._pool(policy)
+        view.policy, view.until = policy, self._until(policy)
+
+    def _pool(self, policy: Policy) -> dict[bytes, Entry]:
+        """The answers that are ready under a policy like this one (whatever its group), until the same change."""
+        pools = self._pools.setdefault((policy.tier, policy.mode, policy.valid_until), [])
+        for pool in pools:
+            if pool.policy == policy:
+                return pool.answers
+        pools.append(_Pool(policy, {}))
+        return pools[-1].answers
 
     def _until(self, policy: Policy) -> float:
         return self.monotonic() + policy.valid_until - self.clock.now()

@@ -1,29 +1,27 @@
 # C types of gateway/server.py for the compiled build.
+from gateway.hot cimport Batch, Client, View, refill
 from gateway.pipeline cimport Forward, Outcome
 from gateway.wire cimport Message, Query, decode_query
 
-cdef class Label:
-    cdef public object key
-    cdef public str rcode
-    cdef public long long count
-
 cdef class Job:
     cdef public Resolver resolver
-    cdef public object view, respond
+    cdef public View view
+    cdef public dict answers
+    cdef public object respond
     cdef public Listener listener
     cdef public bytes data, address
     cdef public double began
-    cdef public long long epoch
     cdef public tuple peer
     cdef public Query query
     cdef public Forward forward
 
 cdef class Listener:
-    cdef public object sock, batch
+    cdef public object sock
+    cdef public Batch batch
     cdef public bint flush_due
 
 cdef class Resolver:
-    cdef public object live, upstreams, cache, loop, tail, counts, desk
+    cdef public object live, upstreams, cache, tail, counts, desk
     cdef public long long pending
     cdef public object _texts, _shelf
     cdef public bytes _secret
@@ -32,17 +30,17 @@ cdef class Resolver:
     cdef public double _neighbours_at
     cdef public long long _datagrams
     cdef public tuple _latest
-    cdef _datagram(self, Listener listener, bytes data, tuple peer, object client, double now)
+    cdef _datagram(self, Listener listener, bytes data, tuple peer, Client client, double now)
     cdef _send(self, Job job, bytes body)
     cdef _ask(self, Job job)
     @cython.locals(job=Job)
     cdef _forward(self)
     @cython.locals(now=double)
     cdef _advance(self, Job job, object result)
-    cdef _begin(self, Job job)
     cpdef answered(self, Job job, object result)
     @cython.locals(query=Query)
     cdef _deliver(self, Job job, Outcome outcome, double now)
-    @cython.locals(label=Label)
-    cdef Label _label(self, object view, Outcome outcome)
+    cdef _label(self, Outcome outcome)
+    @cython.locals(view=View)
+    cdef _begin(self, Job job)
     cdef _count_path(self, str source, double seconds)

@@ -10,9 +10,9 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
 from functools import partial
-from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway import netlink
 from gateway.answers import Shelf
@@ -21,7 +21,8 @@ from gateway.clock import Clock
 from gateway.cookies import cookie_option
 from gateway.exchange import Failure
 from gateway.explanation import Explainer, contacts
-from gateway.live import Live, View
+from gateway.hot import BATCH, LABELS, Batch, Client, Entry, View, refill
+from gateway.live import Live
 from gateway.local_zone import LocalZone
 from gateway.metrics import AnswerKey, Counts, Latencies
 from gateway.numbers import Option, Rcode, type_name
@@ -38,56 +39,55 @@ log = logging.getLogger("manglanh.server")
 ROUNDS = 8
 """batches of one wake-up, so that a flood on one socket cannot keep the others waiting"""
 MAX_CLIENTS = 65536
-NO_CLIENTS: dict[bytes, Any] = {}
-NEIGHBOURS_EVERY = 5.0
+NO_CLIENTS: dict[bytes, Client] = {}
+NEIGHBOURS_EVERY = 0.02
+"""seconds between two reads of the neighbour table for the sake of new addresses: a new device must not be met as a stranger"""
 UDP, STREAM = "udp", "tcp"
 
 
-class Label:
-    """What an answer is counted under, and how often it was sent since the last collection."""
+class Label(NamedTuple):
+    """A kind of answer that is counted apart; its number is where it stands in every view's tally."""
 
-    __slots__ = ("count", "key", "rcode")
-
-    def __init__(self, key: AnswerKey, rcode: str) -> None:
-        self.key = key
-        self.rcode = rcode
-        self.count = 0
+    number: int
+    category: str
+    rung: str
+    verdict: str
+    rcode: str
 
 
 class Listener:
     """One UDP socket and its batch of buffers."""
 
-    def __init__(self, loop: ModuleType, sock: socket.socket, touch: Any) -> None:
+    def __init__(self, sock: socket.socket, touch: Callable[[Entry], None]) -> None:
         self.sock = sock
         family = 4 if sock.family == socket.AF_INET else 6
         wildcard = sock.getsockname()[0] in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-        self.batch = loop.Batch(sock.fileno(), family, wildcard, touch)
+        self.batch = Batch(sock.fileno(), family, wildcard, touch)
         self.flush_due = False
 
 
 class Resolver:
-    """``loop`` is gateway.hot or its compiled twin. One instance per worker; every method runs on the worker's event loop."""
+    """One instance per worker; every method runs on the worker's event loop."""
 
-    def __init__(self, live: Live, upstreams: Upstreams, cache: Cache, texts: dict[str, str], loop: ModuleType, tail: Tail) -> None:
+    def __init__(self, live: Live, upstreams: Upstreams, cache: Cache, texts: dict[str, str], tail: Tail) -> None:
         self.live = live
         self.upstreams = upstreams
         self.cache = cache
-        self.loop = loop
         self.tail = tail
         self.counts = Counts()
         self._texts = texts
         self._secret = os.urandom(16)
-        self._clients: dict[bytes, Any] = {}
-        self._touched: list[Any] = []
-        self._labels: dict[tuple[str, str, type[Verdict], Rung, str, int], Label] = {}
+        self._clients: dict[bytes, Client] = {}
+        self._touched: list[Entry] = []
+        self._labels: dict[tuple[type[Verdict], Rung, str, int], Label] = {}
         self._listeners: list[Listener] = []
         self._neighbours: dict[bytes, str] = {}
         self._neighbours_at = float("-inf")
         self.pending = 0
         self._datagrams = 0
         self._forwards: list[Job] = []
-        self._latest: tuple[Any, Any, int, Label] | None = None
-        self._shelf = Shelf(live.file.dns.cache.bytes, loop)
+        self._latest: tuple[Verdict, int, Label] | None = None
+        self._shelf = Shelf(live.file.dns.cache.bytes // 2)
         self.desk = self.make_desk()
 
     def make_desk(self) -> Desk:
@@ -114,7 +114,7 @@ class Resolver:
 
     def listen(self, sock: socket.socket) -> None:
         """Answer on a bound, non-blocking UDP socket."""
-        listener = Listener(self.loop, sock, self._touched.append)
+        listener = Listener(sock, self._touched.append)
         self._listeners.append(listener)
         asyncio.get_running_loop().add_reader(sock.fileno(), self._readable, listener)
 
@@ -129,7 +129,7 @@ class Resolver:
             self._forward()
             batch.flush()
             self._count_ready(count - len(misses), now)
-            if count < self.loop.BATCH:
+            if count < BATCH:
                 break
 
     def _datagram(self, listener: Listener, data: bytes, peer: tuple[bytes, bytes], client: Any, now: float) -> None:
@@ -178,7 +178,7 @@ class Resolver:
         client = self._clients.get(address)
         if client is None:
             client = self._meet(address, now)
-        if client.tokens < 1.0 and not self.loop.refill(client, now):
+        if client.tokens < 1.0 and not refill(client, now):
             self._drop("limited" if client.rate else "not-allowed")
             return None
         client.tokens -= 1.0
@@ -190,10 +190,8 @@ class Resolver:
             del self._clients[next(iter(self._clients))]
         view = self.live.view(address, self._mac(address, now))
         limits = self.live.file.dns.limits
-        if view is None:
-            client = self.loop.Client({}, None, 0.0, 0.0, now)
-        else:
-            client = self.loop.Client(view.answers, view, float(limits.queries_per_second), float(limits.burst), now)
+        rate, burst = (0.0, 0.0) if view is None else (float(limits.queries_per_second), float(limits.burst))
+        client = Client(view, rate, burst, now)
         self._clients[address] = client
         return client
 
@@ -201,7 +199,7 @@ class Resolver:
         if not self.live.directory.uses_macs:
             return None
         mapped = address[12:] if address[:12] == b"\0" * 10 + b"\xff\xff" else address
-        if mapped not in self._neighbours and now - self._neighbours_at > 1.0:
+        if mapped not in self._neighbours and now - self._neighbours_at > NEIGHBOURS_EVERY:
             self.look_at_neighbours(now)
         return self._neighbours.get(mapped)
 
@@ -259,7 +257,11 @@ class Resolver:
             self._send(job, bytes(answer(job.query, Rcode.SERVFAIL).body))
 
     def _begin(self, job: "Job") -> None:
-        step = begin(job.query, job.view.policy, job.view.until, self.desk, job.began)
+        view = job.view
+        if view.until <= job.began:  # the policy has just run out, and nobody has looked since
+            self.live.tick(job.began)
+            job.answers = view.answers
+        step = begin(job.query, view.policy, view.until, self.desk, job.began)
         if isinstance(step, Forward):
             job.forward = step
             self._forwards.append(job)
@@ -275,13 +277,19 @@ class Resolver:
         if job.listener is not None:
             reply = truncated(reply, udp_limit(query.edns))
         self._send(job, bytes(reply.body))
-        label = self._label(job.view, outcome)
-        label.count += 1
+        label = self._label(outcome)
+        job.view.tally[label.number] += 1
         self._count_path(outcome.source, now - job.began)
         if self.tail:
             self.tail.emit(_decision(job, outcome, label, self.live.clock, now))
-        elif reply is full and not options and job.listener is not None and _is_worth_keeping(outcome, now) and job.epoch == job.view.epoch:
-            self._shelf.put(job.view, job.data[2:], outcome, label, now)
+        elif (
+            reply is full
+            and not options
+            and job.listener is not None
+            and _is_worth_keeping(outcome, now)
+            and job.answers is job.view.answers
+        ):
+            self._shelf.put(job.answers, job.data[2:], outcome, label.number, now)
 
     def _with_cookie(self, job: "Job", reply: Reply) -> Reply:
         """The reply with our cookie, if the client sent one (RFC 7873): it goes to this client alone."""
@@ -298,21 +306,21 @@ class Resolver:
 
     # Counting.
 
-    def _label(self, view: View, outcome: Outcome) -> Label:
-        verdict, policy = outcome.verdict, view.policy
+    def _label(self, outcome: Outcome) -> Label:
+        verdict = outcome.verdict
         rcode = outcome.reply.body[1] & 15
         latest = self._latest
-        if latest is not None and latest[0] is verdict and latest[1] is policy and latest[2] == rcode:
-            return latest[3]  # most names are allowed by no rule at all, and share one verdict
+        if latest is not None and latest[0] is verdict and latest[1] == rcode:
+            return latest[2]  # most names are allowed by no rule at all, and share one verdict
         reason = verdict.reason
-        key = (policy.group, policy.tier, type(verdict), reason.rung, reason.category, rcode)
+        key = (type(verdict), reason.rung, reason.category, rcode)
         label = self._labels.get(key)
         if label is None:
             word = "allow" if isinstance(verdict, Allow) else "block" if isinstance(verdict, Block) else "rewrite"
-            rung = reason.rung.name.lower().replace("_", "-")
-            answer_key = AnswerKey(policy.group, policy.tier, reason.category, rung, word)
-            label = self._labels[key] = Label(answer_key, _RCODES.get(rcode, str(rcode)))
-        self._latest = (verdict, policy, rcode, label)
+            number = min(len(self._labels), LABELS - 1)
+            label = Label(number, reason.category, reason.rung.name.lower().replace("_", "-"), word, _RCODES.get(rcode, str(rcode)))
+            self._labels[key] = label
+        self._latest = (verdict, rcode, label)
         return label
 
     def _drop(self, reason: str, count: int = 1) -> None:
@@ -347,7 +355,6 @@ class Resolver:
             hits = entry.hits
             entry.hits = 0
             counts.queries[UDP] = counts.queries.get(UDP, 0) + hits
-            entry.label.count += hits
             if entry.cached is not None:
                 question, cached = entry.cached
                 cached.hits += hits
@@ -355,11 +362,8 @@ class Resolver:
                     cached.retry_at = now + 5.0
                     counts.cache["prefetch"] = counts.cache.get("prefetch", 0) + 1
                     self.upstreams.ask(question, partial(self._renewed, question))
-        for label in self._labels.values():
-            if label.count:
-                counts.answers[label.key] = counts.answers.get(label.key, 0) + label.count
-                counts.responses[label.rcode] = counts.responses.get(label.rcode, 0) + label.count
-                label.count = 0
+        for view in self.live.views.values():
+            self._collect_view(view, counts)
         for listener in self._listeners:
             batch = listener.batch
             for reason, count in (("limited", batch.limited), ("malformed", batch.runts), ("unsent", batch.unsent)):
@@ -368,6 +372,17 @@ class Resolver:
             batch.limited = batch.runts = batch.unsent = 0
         self.counts = Counts()
         return counts
+
+    def _collect_view(self, view: View, counts: Counts) -> None:
+        """What was sent under one group's policy, by kind. The kinds beyond the last number share it."""
+        tally, policy = view.tally, view.policy
+        for label in self._labels.values():
+            number = tally[label.number]
+            if number:
+                tally[label.number] = 0
+                key = AnswerKey(policy.group, policy.tier, label.category, label.rung, label.verdict)
+                counts.answers[key] = counts.answers.get(key, 0) + number
+                counts.responses[label.rcode] = counts.responses.get(label.rcode, 0) + number
 
     def _renewed(self, question: Any, result: Message | Failure) -> None:
         """A popular answer was asked for again before its end. A failure changes nothing: the old one still has some life."""
@@ -392,7 +407,7 @@ class Job:
     ``listener`` and ``peer`` are for a datagram, ``respond`` is for a stream.
     """
 
-    __slots__ = ("address", "began", "data", "epoch", "forward", "listener", "peer", "query", "resolver", "respond", "view")
+    __slots__ = ("address", "answers", "began", "data", "forward", "listener", "peer", "query", "resolver", "respond", "view")
 
     def __init__(
         self,
@@ -409,7 +424,7 @@ class Job:
         self.data = data
         self.address = address
         self.view = view
-        self.epoch = view.epoch
+        self.answers = view.answers
         self.began = began
         self.listener = listener
         self.peer = peer
@@ -436,11 +451,11 @@ def _decision(job: Job, outcome: Outcome, label: Label, clock: Clock, now: float
     reason = outcome.verdict.reason
     return {
         "at": clock.now(),
-        "group": label.key.group,
+        "group": job.view.policy.group,
         "address": socket.inet_ntop(family, job.address),
         "name": job.query.qname,
         "type": type_name(job.query.qtype),
-        "verdict": label.key.verdict,
+        "verdict": label.verdict,
         "rung": int(reason.rung),
         "rule": reason.rule,
         "list": reason.list,

@@ -7,8 +7,8 @@ been asked and leaves. Its report, ``worker-N.json`` in the runtime directory, s
 import argparse
 import asyncio
 import contextlib
+import ctypes
 import gc
-import importlib
 import json
 import logging
 import os
@@ -20,8 +20,8 @@ import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 
+import gateway
 from filters.domain_index import BadBundle
 from gateway.cache import Cache
 from gateway.certificate import Certificate
@@ -47,14 +47,6 @@ RECEIVE_BUFFER = 4 * 1024 * 1024
 EX_CONFIG = 2
 COLLECT_AFTER = (20_000, 20, 100)
 """for gc.set_threshold: answers under way and kept are in no cycles, so looking for some among them finds nothing (docs/adr)"""
-
-
-def hot_loop() -> ModuleType:
-    """The compiled loop where it was built, else the plain one; ``MANGLANH_PURE=1`` asks for the plain one."""
-    if not os.environ.get("MANGLANH_PURE"):
-        with contextlib.suppress(ImportError):
-            return importlib.import_module("gateway.hot_compiled")
-    return importlib.import_module("gateway.hot")
 
 
 def open_upstreams(dns: Dns) -> Upstreams:
@@ -116,7 +108,7 @@ class Worker:
         self.upstreams = open_upstreams(file.dns)
         self._ways_out = (file.dns.upstreams, file.dns.forward)
         texts = json.loads(options.texts.read_text(encoding="utf-8"))
-        self.resolver = Resolver(self.live, self.upstreams, self.cache, texts, hot_loop(), self.tail)
+        self.resolver = Resolver(self.live, self.upstreams, self.cache, texts, self.tail)
         self.connections = Connections(file.dns.limits.tcp_connections, file.dns.limits.tcp_per_client)
         self.servers: list[asyncio.Server] = []
         self.certificate: Certificate | None = None
@@ -165,6 +157,7 @@ class Worker:
         self._spawn(self._every_second())
         gc.collect()
         gc.freeze()
+        return_free_memory()
         gc.set_threshold(*COLLECT_AFTER)
         self._report()
         await self.leaving.wait()
@@ -264,7 +257,7 @@ class Worker:
             "names": self.live.index.names,
             "starter": self.live.starter_serves,
             "clock_trusted": self.clock.trusted,
-            "compiled": self.resolver.loop.__name__.endswith("compiled"),
+            "compiled": gateway.COMPILED,
             "troubles": self.live.troubles,
         }
         try:
@@ -308,6 +301,13 @@ async def serve(options: argparse.Namespace) -> int:
         log.critical("cannot start: %s", error)
         return 1
     return 0
+
+
+def return_free_memory() -> None:
+    """Give the system what reading files has left free in the heap (malloc_trim(3), where the C library has it)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def raise_open_files() -> None:

@@ -94,7 +94,7 @@ class RuleTable:
 class Policy:
     """Everything that ``decide`` reads about one group, resolved for one moment. Equal policies give equal verdicts."""
 
-    group: str
+    group: str = field(compare=False)
     tier: str
     mode: str
     mode_reason: str

@@ -10,7 +10,6 @@ from functools import partial
 import dnslib
 import pytest
 
-import gateway.hot
 from filters.bundle import Source, write
 from gateway import server as server_module
 from gateway.cache import Cache
@@ -37,6 +36,7 @@ lists: {{directory: {directory}/lists}}
 state: {directory}/state.json
 groups:
   - {{name: 6a1, tier: thcs, clients: [127.0.0.0/24]}}
+  - {{name: 6a2, tier: thcs, clients: [127.0.6.0/24]}}
   - {{name: thay, tier: staff, clients: [127.0.5.0/24]}}
 """
 
@@ -87,7 +87,7 @@ class Running:
         self.upstreams = Upstreams([parse(f"127.0.0.1:{self.upstream_port}")])
         self.tail = Tail(self.directory / "tail.sock")
         await self.tail.start()
-        self.resolver = Resolver(self.live, self.upstreams, Cache(1 << 20), {}, gateway.hot, self.tail)
+        self.resolver = Resolver(self.live, self.upstreams, Cache(1 << 20), {}, self.tail)
         tcp, udp = sockets_of_one_port()
         self.port = udp.getsockname()[1]
         self.resolver.listen(udp)
@@ -236,6 +236,41 @@ def test_a_switch_of_one_group_is_in_force_and_drops_only_its_ready_answers(box)
     assert box.ask("www.example.com").header.rcode == 3
     assert len(box.live.views["thay"].answers) == 1
     assert box.live.snapshot.generation == 7
+
+
+def test_groups_with_like_policies_share_ready_answers_and_are_counted_apart(box):
+    for source in ("127.0.0.1", "127.0.0.1", "127.0.6.1", "127.0.6.1", "127.0.6.1"):
+        assert box.ask("casino.example", source=source).header.rcode == 3
+    views = box.live.views
+    assert views["6a1"].answers is views["6a2"].answers
+    assert len(views["6a1"].answers) == 1
+    assert {key.group: count for key, count in box.counts().answers.items()} == {"6a1": 2, "6a2": 3}
+
+
+def test_a_group_that_is_switched_leaves_the_shared_answers_and_comes_back_to_them(box):
+    for source in ("127.0.0.1", "127.0.6.1"):
+        box.ask("casino.example", source=source)
+    views, shared = box.live.views, box.live.views["6a2"].answers
+    now = time.time()
+    override = Override(group="6a1", mode="study", since=now - 1, until=now + 600, by="Lan")
+    write_state(box.live.file.state, State(overrides=(override,)))
+    box.call(box.live.follow_state)
+    assert views["6a1"].answers is not shared
+    assert views["6a2"].answers is shared
+    write_state(box.live.file.state, State())
+    box.call(box.live.follow_state)
+    assert views["6a1"].answers is shared
+
+
+def test_a_policy_that_ran_out_between_two_looks_is_not_used(box):
+    """Between two looks of the watch a query would still have met the old policy."""
+    now = box.live.clock.now()
+    write_state(box.live.file.state, State(overrides=(Override(group="6a1", mode="offline", since=now - 1, until=now + 600, by="Lan"),)))
+    box.call(box.live.follow_state)
+    assert box.ask("www.example.com").header.rcode == 3
+    box.call(setattr, box.live.clock, "_offset", box.live.clock._offset + 601)
+    box.call(setattr, box.live.views["6a1"], "until", time.monotonic() - 1)
+    assert box.ask("another.example.com").header.rcode == 0
 
 
 def test_an_override_ends_by_itself(box):

@@ -9,14 +9,19 @@ cdef class Entry:
     cdef public double expires
     cdef public double fresh_until
     cdef public long hits
-    cdef public object label
+    cdef public Py_ssize_t label
     cdef public object cached
 
 cpdef bint age(Entry entry, double now)
 
-cdef class Client:
+cdef class View:
+    cdef public object policy
+    cdef public double until
     cdef public dict answers
-    cdef public object view
+    cdef public list tally
+
+cdef class Client:
+    cdef public View view
     cdef public double rate
     cdef public double burst
     cdef public double tokens
@@ -50,7 +55,7 @@ cdef class Batch:
     cpdef queue(self, bytes reply, tuple peer)
     cpdef flush(self)
     @cython.locals(i=Py_ssize_t, count=Py_ssize_t, start=Py_ssize_t, length=Py_ssize_t, sent=Py_ssize_t, first=Py_ssize_t, last=Py_ssize_t,
-                   packets="char*", names="char*", lengths="unsigned int*", pointers="size_t*", client=Client, entry=Entry, misses=list, slots=list)
+                   packets="char*", names="char*", lengths="unsigned int*", pointers="size_t*", client=Client, view=View, entry=Entry, misses=list, slots=list)
     cpdef tuple serve(self, dict clients, double now)
 
 @cython.locals(address=size_t)
