@@ -23,11 +23,14 @@ class Shelf:
         self.size = 0
         self._queue: deque[tuple[Answers, bytes, Entry]] = deque()
 
+    def has_room(self) -> bool:
+        """Whether an answer that may never be asked for again would push out none that is."""
+        return self.size < self.limit // 4 * 3
+
     def put(self, answers: Answers, key: bytes, outcome: Outcome, label: int, now: float) -> None:
         """Keep ``outcome`` for whoever of these groups asks the same octets; ``key`` is the query without its id."""
         reply = outcome.reply
-        cached = None if outcome.cached is None or outcome.question is None else (outcome.question, outcome.cached)
-        entry = Entry(reply.body, reply.ttl_offsets, now, outcome.keep_until, label, cached)
+        entry = Entry(reply.body, reply.ttl_offsets, now, outcome.keep_until, label, outcome.question)
         answers[key] = entry
         self._queue.append((answers, key, entry))
         self.size += _size(key, entry)

@@ -10,7 +10,7 @@ cdef class Entry:
     cdef public double fresh_until
     cdef public long hits
     cdef public Py_ssize_t label
-    cdef public object cached
+    cdef public object question
 
 cpdef bint age(Entry entry, double now)
 

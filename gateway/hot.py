@@ -23,7 +23,6 @@ except ImportError:  # the compiler's shadow module is a build requirement, not 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.cache import Cached
     from gateway.exchange import Question
     from policies.decide import Policy
 
@@ -87,10 +86,11 @@ class Entry:
     """A finished answer: ``body`` is the message without its id, kept alive here and sent from its address.
 
     ``offsets`` are where its TTLs stand; they are aged in place at most once a second. ``hits`` counts since the last
-    collection; ``label`` is the number under which the answer is counted in its view's tally, and ``cached`` which upstream answer it was made from.
+    collection; ``label`` is the number under which the answer is counted in its view's tally, and ``question``
+    what its upstream answer is cached under.
     """
 
-    __slots__ = ("address", "aged_at", "body", "cached", "expires", "fresh_until", "hits", "label", "length", "offsets")
+    __slots__ = ("address", "aged_at", "body", "expires", "fresh_until", "hits", "label", "length", "offsets", "question")
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Entry:
         now: float,
         expires: float,
         label: int,
-        cached: "tuple[Question, Cached] | None",
+        question: "Question | None",
     ) -> None:
         self.body = bytearray(body)
         self.length = len(body)
@@ -110,7 +110,7 @@ class Entry:
         self.fresh_until = min(now + 1.0, expires) if offsets else expires
         self.hits = 0
         self.label = label
-        self.cached = cached
+        self.question = question
 
 
 def age(entry: Entry, now: float) -> bool:

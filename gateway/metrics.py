@@ -16,10 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
-from typing import Any, Literal, NamedTuple
-from wsgiref.simple_server import WSGIServer
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from policies.socket_address import parse_listen
+
+if TYPE_CHECKING:
+    from wsgiref.simple_server import WSGIServer  # its HTTP modules cost a worker 2 MB
 
 LATENCY_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds of the latency buckets, in seconds; what is slower falls into the last, endless one."""
@@ -271,7 +273,7 @@ def _has_room(directory: Path) -> bool:
 class Endpoint:
     """A running ``/metrics``; ``close`` ends it."""
 
-    def __init__(self, server: WSGIServer, thread: Thread) -> None:
+    def __init__(self, server: "WSGIServer", thread: Thread) -> None:
         self._server = server
         self._thread = thread
 

@@ -7,7 +7,6 @@ cdef class Outcome:
     cdef public object reply, verdict
     cdef public str source
     cdef public double keep_until
-    cdef public Cached cached
     cdef public object question
 
 cdef class Forward:

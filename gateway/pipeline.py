@@ -67,9 +67,8 @@ class Outcome:
     source: str
     """``local``, ``blocked``, ``cache``, ``stale``, ``upstream`` or ``failure``"""
     keep_until: float = 0.0
-    cached: Cached | None = None
     question: Question | None = None
-    """what ``cached`` is kept under"""
+    """what its upstream answer is cached under, where it is"""
 
 
 @dataclass
@@ -197,7 +196,7 @@ def _from_message(forward: Forward, message: Message, cached: Cached | None, sou
     age = 0 if cached is None else cached.age(now)
     reply = forwarded(query, message, age=age, ttl_limit=limit)
     keep = 0.0 if cached is None else min(now + reply.ttl, cached.expires, forward.until)
-    return Outcome(reply, verdict, source, keep, cached, forward.question)
+    return Outcome(reply, verdict, source, keep, None if cached is None else forward.question)
 
 
 def _clamp(ttl: int, policy: Policy, until: float, now: float) -> int:

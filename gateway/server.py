@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from gateway import netlink
 from gateway.answers import Shelf
-from gateway.cache import Cache
+from gateway.cache import FAILURE_TTL, Cache
 from gateway.clock import Clock
 from gateway.cookies import cookie_option
-from gateway.exchange import Failure
+from gateway.exchange import Failure, Question
 from gateway.explanation import Explainer, contacts
 from gateway.hot import BATCH, LABELS, Batch, Client, Entry, View, refill
 from gateway.live import Live
@@ -87,7 +87,7 @@ class Resolver:
         self._datagrams = 0
         self._forwards: list[Job] = []
         self._latest: tuple[Verdict, int, Label] | None = None
-        self._shelf = Shelf(live.file.dns.cache.bytes // 2)
+        self._shelf = Shelf(live.file.dns.cache.bytes)
         self.desk = self.make_desk()
 
     def make_desk(self) -> Desk:
@@ -286,10 +286,14 @@ class Resolver:
             reply is full
             and not options
             and job.listener is not None
-            and _is_worth_keeping(outcome, now)
+            and self._is_worth_keeping(outcome, now)
             and job.answers is job.view.answers
         ):
             self._shelf.put(job.answers, job.data[2:], outcome, label.number, now)
+
+    def _is_worth_keeping(self, outcome: Outcome, now: float) -> bool:
+        """What came from upstream just now only while there is room: most names are asked once. The cache makes the others ready."""
+        return outcome.keep_until > now and (outcome.source != "upstream" or self._shelf.has_room())
 
     def _with_cookie(self, job: "Job", reply: Reply) -> Reply:
         """The reply with our cookie, if the client sent one (RFC 7873): it goes to this client alone."""
@@ -355,13 +359,8 @@ class Resolver:
             hits = entry.hits
             entry.hits = 0
             counts.queries[UDP] = counts.queries.get(UDP, 0) + hits
-            if entry.cached is not None:
-                question, cached = entry.cached
-                cached.hits += hits
-                if cached.wants_refresh(now):
-                    cached.retry_at = now + 5.0
-                    counts.cache["prefetch"] = counts.cache.get("prefetch", 0) + 1
-                    self.upstreams.ask(question, partial(self._renewed, question))
+            if entry.question is not None:
+                self._note_use(entry.question, hits, now)
         for view in self.live.views.values():
             self._collect_view(view, counts)
         for listener in self._listeners:
@@ -372,6 +371,17 @@ class Resolver:
             batch.limited = batch.runts = batch.unsent = 0
         self.counts = Counts()
         return counts
+
+    def _note_use(self, question: Question, hits: int, now: float) -> None:
+        """Ready-made answers were sent ``hits`` times: what they were made from is that popular, and is renewed in time."""
+        cached = self.cache.get_stale(question, now)
+        if cached is None:
+            return
+        cached.hits += hits
+        if cached.wants_refresh(now):
+            cached.retry_at = now + FAILURE_TTL
+            self.counts.cache["prefetch"] = self.counts.cache.get("prefetch", 0) + 1
+            self.upstreams.ask(question, partial(self._renewed, question))
 
     def _collect_view(self, view: View, counts: Counts) -> None:
         """What was sent under one group's policy, by kind. The kinds beyond the last number share it."""
@@ -384,7 +394,7 @@ class Resolver:
                 counts.answers[key] = counts.answers.get(key, 0) + number
                 counts.responses[label.rcode] = counts.responses.get(label.rcode, 0) + number
 
-    def _renewed(self, question: Any, result: Message | Failure) -> None:
+    def _renewed(self, question: Question, result: Message | Failure) -> None:
         """A popular answer was asked for again before its end. A failure changes nothing: the old one still has some life."""
         if isinstance(result, Message):
             self.cache.put(question, result, time.monotonic())
@@ -438,11 +448,6 @@ class Job:
 
 _CACHE_RESULTS = {"cache": "hit", "upstream": "miss", "failure": "miss", "stale": "stale"}
 _RCODES = {int(rcode): rcode.name for rcode in Rcode}
-
-
-def _is_worth_keeping(outcome: Outcome, now: float) -> bool:
-    """Not what came from upstream just now: most names are asked once, and the second time the cache makes it ready."""
-    return outcome.keep_until > now and outcome.source != "upstream"
 
 
 def _decision(job: Job, outcome: Outcome, label: Label, clock: Clock, now: float) -> dict[str, object]:

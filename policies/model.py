@@ -214,8 +214,8 @@ class Limits(Frozen):
 
 
 class Cache(Frozen):
-    bytes: Annotated[int, Field(ge=65536)] = 6 * 1024 * 1024
-    """per worker, for upstream answers; ready-made answers have half as much again"""
+    bytes: Annotated[int, Field(ge=65536)] = 8 * 1024 * 1024
+    """per worker, for upstream answers; ready-made answers have as much again"""
     min_ttl: Seconds = 0
     max_ttl: Seconds = 86400
     max_negative_ttl: Seconds = 900

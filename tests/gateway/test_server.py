@@ -197,7 +197,7 @@ def test_each_address_gets_its_groups_policy(box):
     }
 
 
-def test_ready_answers_are_made_the_second_time_and_their_hits_are_counted(box, upstream):
+def test_answers_are_made_ready_and_their_hits_are_counted(box, upstream):
     for _ in range(5):
         box.ask("www.example.com")
     assert len(upstream.queries) == 1
@@ -205,8 +205,18 @@ def test_ready_answers_are_made_the_second_time_and_their_hits_are_counted(box, 
     assert sum(counts.answers.values()) == 5
     assert counts.queries == {"udp": 5}
     assert counts.responses == {"NOERROR": 5}
-    assert counts.cache == {"miss": 1, "hit": 1}
-    assert sum(counts.latency["ready"].buckets) == 3
+    assert counts.cache == {"miss": 1}
+    assert sum(counts.latency["ready"].buckets) == 4
+
+
+def test_a_name_asked_once_pushes_nothing_out_when_room_is_scarce(box):
+    """It is kept in the cache alone, and made ready when it is asked again."""
+    shelf = box.resolver._shelf
+    box.call(setattr, shelf, "size", shelf.limit // 10 * 9)
+    box.ask("www.example.com")
+    assert box.live.views["6a1"].answers == {}
+    box.ask("www.example.com")
+    assert len(box.live.views["6a1"].answers) == 1
 
 
 def test_an_unlisted_source_gets_nothing_and_is_counted(box):
