@@ -129,7 +129,7 @@ class Resolver:
             self._forward()
             batch.flush()
             self._count_ready(count - len(misses), now)
-            if count < BATCH:
+            if not count:
                 break
 
     def _datagram(self, listener: Listener, data: bytes, peer: tuple[bytes, bytes], client: Any, now: float) -> None:
