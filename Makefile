@@ -24,6 +24,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pytest -q tests/test_imports.py
 
 bench: install
 	$(BIN)/python -m tests.bench $(BENCH)
