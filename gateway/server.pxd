@@ -21,13 +21,12 @@ cdef class Listener:
     cdef public bint flush_due
 
 cdef class Resolver:
-    cdef public object live, upstreams, cache, tail, counts, desk
+    cdef public object live, clients, upstreams, cache, tail, counts, desk
     cdef public long long pending
     cdef public object _texts, _shelf
     cdef public bytes _secret
-    cdef public dict _clients, _labels, _neighbours
+    cdef public dict _labels
     cdef public list _touched, _listeners, _forwards
-    cdef public double _neighbours_at
     cdef public long long _datagrams
     cdef public tuple _latest
     cdef _datagram(self, Listener listener, bytes data, tuple peer, Client client, double now)

@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 from gateway import netlink
 from gateway.answers import Shelf
 from gateway.cache import FAILURE_TTL, Cache
+from gateway.clients import Clients
 from gateway.clock import Clock
 from gateway.cookies import cookie_option
 from gateway.exchange import Failure, Question
 from gateway.explanation import Explainer, contacts
-from gateway.hot import BATCH, LABELS, Batch, Client, Entry, View, refill
+from gateway.hot import LABELS, Batch, Client, Entry, View, refill
 from gateway.live import Live
 from gateway.local_zone import LocalZone
 from gateway.metrics import AnswerKey, Counts, Latencies
@@ -38,10 +39,7 @@ log = logging.getLogger("manglanh.server")
 
 ROUNDS = 8
 """batches of one wake-up, so that a flood on one socket cannot keep the others waiting"""
-MAX_CLIENTS = 65536
 NO_CLIENTS: dict[bytes, Client] = {}
-NEIGHBOURS_EVERY = 0.02
-"""seconds between two reads of the neighbour table for the sake of new addresses: a new device must not be met as a stranger"""
 UDP, STREAM = "udp", "tcp"
 
 
@@ -74,15 +72,13 @@ class Resolver:
         self.upstreams = upstreams
         self.cache = cache
         self.tail = tail
+        self.clients = Clients(live)
         self.counts = Counts()
         self._texts = texts
         self._secret = os.urandom(16)
-        self._clients: dict[bytes, Client] = {}
         self._touched: list[Entry] = []
         self._labels: dict[tuple[type[Verdict], Rung, str, int], Label] = {}
         self._listeners: list[Listener] = []
-        self._neighbours: dict[bytes, str] = {}
-        self._neighbours_at = float("-inf")
         self.pending = 0
         self._datagrams = 0
         self._forwards: list[Job] = []
@@ -108,7 +104,7 @@ class Resolver:
         """The school's file, the lists or the state changed (gateway/live.py calls this)."""
         self.desk = self.make_desk()
         if identities:
-            self._clients.clear()
+            self.clients.by_address.clear()
 
     # Datagrams.
 
@@ -122,7 +118,7 @@ class Resolver:
         batch = listener.batch
         for _ in range(ROUNDS):
             now = time.monotonic()
-            clients = NO_CLIENTS if self.tail else self._clients
+            clients = NO_CLIENTS if self.tail else self.clients.by_address
             count, misses = batch.serve(clients, now)
             for data, peer, client in misses:
                 self._datagram(listener, data, peer, client, now)
@@ -168,54 +164,19 @@ class Resolver:
             respond(b"")
             return
         self.counts.queries[transport] = self.counts.queries.get(transport, 0) + 1
-        self._ask(Job(self, data, address, client.view, now, None, (b"", b""), respond))
+        self._ask(Job(self, data, address, client.view, now, None, (b"", b""), respond))  # type: ignore[arg-type]  # a token, so a view
         self._forward()
 
     # Who asks.
 
-    def _charge(self, address: bytes, now: float) -> Any:
+    def _charge(self, address: bytes, now: float) -> Client | None:
         """The client behind ``address``, one token poorer; None: it may not ask, or not now."""
-        client = self._clients.get(address)
-        if client is None:
-            client = self._meet(address, now)
+        client = self.clients.find(address, now)
         if client.tokens < 1.0 and not refill(client, now):
             self._drop("limited" if client.rate else "not-allowed")
             return None
         client.tokens -= 1.0
         return client
-
-    def _meet(self, address: bytes, now: float) -> Any:
-        """A client that is new, or was forgotten. One that may not ask is remembered with a bucket that never fills."""
-        if len(self._clients) >= MAX_CLIENTS:
-            del self._clients[next(iter(self._clients))]
-        view = self.live.view(address, self._mac(address, now))
-        limits = self.live.file.dns.limits
-        rate, burst = (0.0, 0.0) if view is None else (float(limits.queries_per_second), float(limits.burst))
-        client = Client(view, rate, burst, now)
-        self._clients[address] = client
-        return client
-
-    def _mac(self, address: bytes, now: float) -> str | None:
-        if not self.live.directory.uses_macs:
-            return None
-        mapped = address[12:] if address[:12] == b"\0" * 10 + b"\xff\xff" else address
-        if mapped not in self._neighbours and now - self._neighbours_at > NEIGHBOURS_EVERY:
-            self.look_at_neighbours(now)
-        return self._neighbours.get(mapped)
-
-    def look_at_neighbours(self, now: float) -> None:
-        """Read the neighbour table; a client whose device changed is met anew."""
-        if not self.live.directory.uses_macs:
-            return
-        try:
-            neighbours = netlink.neighbours()
-        except OSError as error_:
-            log.warning("neighbour table: %s", error_)
-            return
-        for address, mac in (self._neighbours.items() | neighbours.items()) - (self._neighbours.items() & neighbours.items()):
-            del mac
-            self._clients.pop(address, None)
-        self._neighbours, self._neighbours_at = neighbours, now
 
     # The path of a query that has no ready-made answer.
 

@@ -207,7 +207,7 @@ class Worker:
             seconds += 1
             if seconds % 2 == 0:
                 self._collect()
-            self.resolver.look_at_neighbours(time.monotonic())
+            self.resolver.clients.look_at_neighbours(time.monotonic())
             if seconds % 5 == 0:
                 self._report()
 
