@@ -22,7 +22,7 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
         "systems would stop updating",
         "",
         """
-        windowsupdate.com update.microsoft.com download.windowsupdate.com delivery.mp.microsoft.com debian.org deb.debian.org
+        windowsupdate.com update.microsoft.com download.windowsupdate.com delivery.mp.microsoft.com debian.org
         security.debian.org ubuntu.com archive.ubuntu.com raspberrypi.org raspberrypi.com openwrt.org downloads.openwrt.org
         mozilla.org mozilla.net android.com play.google.com android.clients.google.com mesu.apple.com swcdn.apple.com""",
     ),

@@ -1,1 +1,1 @@
-"""What people look at. For now the Vietnamese and English message catalogue."""
+"""What people look at. Here is the Vietnamese and English message catalogue that the command line speaks through."""

@@ -9,6 +9,7 @@ handshake costs anything, and the handshake is part of the time that a client ha
 
 import asyncio
 import ssl
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 
@@ -56,7 +57,7 @@ class Connections:
             connection.end()
 
 
-class Stream(asyncio.Protocol):
+class Stream(asyncio.Protocol, ABC):
     """A connection that is admitted, secured where ``tls`` is given, and ended when it has been idle for ``idle`` seconds.
 
     A subclass says what is spoken: ``opened``, ``received``, ``is_full``; it calls ``rest`` for every whole query.
@@ -78,9 +79,9 @@ class Stream(asyncio.Protocol):
     def opened(self, transport: asyncio.Transport) -> None:
         """The client can be spoken with."""
 
+    @abstractmethod
     def received(self, data: bytes) -> None:
         """What the client has sent next."""
-        raise NotImplementedError
 
     def is_full(self) -> bool:
         """Whether nothing more should be read before something was answered."""
