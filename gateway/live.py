@@ -144,7 +144,8 @@ class Live:
             return
         self._note("config", "")
         self.file = file
-        self._state_seen = None
+        self._state_seen = _signature(file.state)
+        self._read_state()
         self._build()
         log.info("school file taken up")
 

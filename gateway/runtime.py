@@ -7,7 +7,6 @@ beside the state file where it cannot, as for a trial without root.
 import fcntl
 import json
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -75,13 +74,10 @@ def write_report(directory: Path, index: int, content: Mapping[str, object]) -> 
     aside.replace(path)
 
 
-def read_report(directory: Path, index: int, *, age: bool = False) -> dict[str, object]:
-    """What worker ``index`` said last, empty where it never did; with ``age``, also how many seconds ago by the file's clock."""
-    path = directory / f"worker-{index}.json"
+def read_report(directory: Path, index: int) -> dict[str, object]:
+    """What worker ``index`` said last, empty where it never did."""
     try:
-        report: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
-        if age:
-            report["age"] = time.time() - path.stat().st_mtime
+        report: dict[str, object] = json.loads((directory / f"worker-{index}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return report

@@ -48,6 +48,14 @@ class Slot:
         self.started_at = 0.0
         self.start_at = 0.0
         self.failures = 0
+        self._report: object = None
+        self._report_since = 0.0
+
+    def silent_for(self, report: object, now: float) -> float:
+        """Seconds for which the worker's report has stood unchanged. By our own clock: the wall clock jumps when a box finds the time."""
+        if report != self._report:
+            self._report, self._report_since = report, now
+        return now - self._report_since
 
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -143,11 +151,11 @@ class Supervisor:
             forget(self.metrics, slot.index)
 
     def _check_hung(self, slot: Slot, now: float) -> None:
+        silent = slot.silent_for(read_report(self.runtime, slot.index), now)
         if slot.process is None or now - slot.started_at < SILENT:
             return
-        age = read_report(self.runtime, slot.index, age=True).get("age")
-        if isinstance(age, float) and age > SILENT and self._can_write():
-            log.error("worker %d has not reported for %.0f s and is ended", slot.index, age)
+        if silent > SILENT and self._can_write():
+            log.error("worker %d has not reported for %.0f s and is ended", slot.index, silent)
             slot.process.kill()
 
     def _can_write(self) -> bool:

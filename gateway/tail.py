@@ -19,6 +19,7 @@ class Tail:
         self._path = path
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
+        self._inode = 0
 
     def __bool__(self) -> bool:
         """Whether anybody listens."""
@@ -29,6 +30,7 @@ class Tail:
         self._path.unlink(missing_ok=True)
         self._server = await asyncio.start_unix_server(self._listen, path=self._path)
         self._path.chmod(0o660)
+        self._inode = self._path.stat().st_ino
 
     def emit(self, decision: dict[str, object]) -> None:
         line = json.dumps(decision, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
@@ -41,7 +43,9 @@ class Tail:
             self._server.close()
         for writer in list(self._writers):
             writer.close()
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            if self._path.stat().st_ino == self._inode:  # a worker that replaces this one has made its own there
+                self._path.unlink()
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._writers) >= LISTENERS:

@@ -150,18 +150,6 @@ class Running:
         return self.call(self.resolver.collect)
 
 
-@pytest.fixture
-def upstream():
-    with Nameserver() as server:
-        yield server
-
-
-@pytest.fixture
-def box(tmp_path, upstream):
-    with Running(tmp_path, upstream.port) as running:
-        yield running
-
-
 def framed(packet):
     return len(packet).to_bytes(2, "big") + packet
 

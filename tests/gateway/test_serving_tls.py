@@ -26,18 +26,6 @@ def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
-@pytest.fixture
-def upstream():
-    with Nameserver() as server:
-        yield server
-
-
-@pytest.fixture
-def box(tmp_path, upstream):
-    with Running(tmp_path, upstream.port) as running:
-        yield running
-
-
 @contextmanager
 def dot(box, authority, idle=IDLE):
     handle = partial(box.resolver.handle_stream, transport="dot")
