@@ -108,15 +108,18 @@ class Supervisor:
         return slot.process is not None and report.get("pid") == slot.process.pid
 
     def wait_until_ready(self, slots: list[Slot]) -> int:
-        """0 when all of them are; otherwise the exit code of one that ended, or 1 after too long."""
+        """0 when all of them are; otherwise the exit code of one that refused to start, or 1 after too long."""
         deadline = time.monotonic() + READY_WITHIN
         waiting = list(slots)
         while waiting and not self.stopping:
             waiting = [slot for slot in waiting if not self.is_ready(slot)]
             for slot in waiting:
                 code = slot.process.poll() if slot.process is not None else 1
-                if code is not None:
+                if code is not None and code >= 0:
                     return code or 1
+                if code is not None:  # killed, not refused: it may well start the next time
+                    self._fell(slot, time.monotonic())
+                    self.start(slot)
             if time.monotonic() > deadline:
                 return 1
             if waiting:

@@ -1,9 +1,13 @@
 """What the supervisor concludes from the workers' reports, and what a worker that leaves must not take with it."""
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 
 from gateway.runtime import read_report, write_report
-from gateway.supervisor import SILENT, Slot
+from gateway.supervisor import SILENT, Slot, Supervisor
 from gateway.tail import Tail
 
 
@@ -40,3 +44,49 @@ def test_a_worker_that_leaves_keeps_its_hands_off_its_successors_tail(tmp_path):
         return path.exists()
 
     assert asyncio.run(replaced()) is False
+
+
+SCHOOL = """
+school: {name: A}
+dns: {workers: 1, upstreams: ["192.0.2.1"]}
+groups: [{name: a, tier: thcs}]
+"""
+
+
+class Scripted(Supervisor):
+    """Workers that end as the test says, one after the other; the last one reports that it is ready."""
+
+    def start(self, slot):
+        ends, report = self.script.pop(0)
+        slot.process = subprocess.Popen([sys.executable, "-c", ends])
+        slot.process.wait() if not report else write_report(self.runtime, slot.index, {"pid": slot.process.pid})
+
+
+def supervisor(tmp_path, *script):
+    (tmp_path / "school.yaml").write_text(SCHOOL)
+    made = Scripted(tmp_path / "school.yaml", tmp_path, {}, tmp_path, with_metrics=False)
+    made.script = list(script)
+    return made
+
+
+KILLED = (f"import os; os.kill(os.getpid(), {int(signal.SIGKILL)})", False)
+REFUSES = ("raise SystemExit(2)", False)
+SERVES = ("import time; time.sleep(60)", True)
+
+
+def test_a_worker_killed_while_it_starts_is_started_again(tmp_path):
+    """A worker that was killed before all were ready took the whole box down with it."""
+    made = supervisor(tmp_path, KILLED, SERVES)
+    made.start_all()
+    try:
+        assert made.wait_until_ready(made.slots) == 0
+        assert made.restarts == 1
+    finally:
+        os.kill(made.slots[0].process.pid, signal.SIGKILL)
+        made.slots[0].process.wait()
+
+
+def test_a_worker_that_refuses_to_start_ends_the_box_with_its_code(tmp_path):
+    made = supervisor(tmp_path, REFUSES)
+    made.start_all()
+    assert made.wait_until_ready(made.slots) == 2
