@@ -4,29 +4,39 @@ Two ways to weigh exceptions. In Adblock lists an exception beats every block of
 ``$important`` (and the exception is not); elsewhere (RPZ, dnsmasq) the most specific entry wins, and an exception wins
 a tie. ``settle`` turns both into one rule, *the most specific entry wins*, by leaving out what has no effect; then it
 drops what is subsumed: an entry that says what the nearest entry above it says of everything below.
+
+Names are kept sorted by their keys (filters/bundle.py), in which a name comes right before what is below it, so that one
+walk with a stack of the names above sees all that matters, and no dictionary of a million names is needed.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 from blocklists.guards import objection
 from blocklists.report import SourceReport
 from blocklists.rule import Conditions, ForProxy, Item, Kind, Problem, Rule, Shape
-from filters.bundle import ALLOW_BELOW, ALLOW_SELF, BLOCK_BELOW, BLOCK_SELF, FIRM_BELOW, FIRM_SELF
-from filters.name import parents
+from filters.bundle import ALLOW_BELOW, ALLOW_SELF, BLOCK_BELOW, BLOCK_SELF, FIRM_BELOW, FIRM_SELF, key_of, name_of
+from filters.sorted_lines import SortedLines
 
 _SELF_BITS = BLOCK_SELF | ALLOW_SELF | FIRM_SELF
 _BELOW_BITS = BLOCK_BELOW | ALLOW_BELOW | FIRM_BELOW
 _SHAPES = len(Shape)
 _PLAIN_SUBTREE = 1 << (_SHAPES * Kind.BLOCK + Shape.SUBTREE)
-_ALLOWS = sum(1 << (_SHAPES * kind + shape) for kind in (Kind.ALLOW, Kind.FIRM_ALLOW) for shape in Shape)
+_STRONGEST_FIRST = tuple(reversed(Kind))
+_BITS = {str(number): 1 << number for number in range(_SHAPES * len(Kind))}
+"""what a line says after its key: the place of its (kind, shape) among the bits"""
 
 
 @dataclass(slots=True)
 class Collected:
-    """What one list said, before it is settled: per name a bit for each (kind, shape) that was seen."""
+    """What one list said, before it is settled: lines of a key and a place among the bits, and what is no name."""
 
-    seen: dict[str, int] = field(default_factory=dict)
+    lines: Iterable[str] = ()
+    names: int = 0
+    """names as often as the list has them"""
+    excepts: bool = False
+    """whether the list has exceptions"""
     conditions: set[Conditions] = field(default_factory=set)
 
 
@@ -35,28 +45,31 @@ def collect(
 ) -> Collected:
     """Sort the items of a parsed list (blocklists/parse) into what is kept and, in ``report``, what is not."""
     collected = Collected()
-    seen = collected.seen
+    collected.lines = SortedLines(_kept_lines(files, report, may_name, collected))
+    return collected
+
+
+def _kept_lines(
+    files: Iterable[tuple[str, Iterable[tuple[int, Item]]]], report: SourceReport, may_name: frozenset[str], collected: Collected
+) -> Iterator[str]:
     for file, items in files:
         for line, item in items:
             report.read += 1
             if isinstance(item, Rule):
                 name, shape, kind = item
-                reason = "" if kind.allows else objection(name, shape, report.category, may_name)
-                if reason:
+                if kind.allows:
+                    collected.excepts = True
+                elif reason := objection(name, shape, report.category, may_name):
                     report.reject(line, reason, name, file)
                     continue
-                bit = 1 << (_SHAPES * kind + shape)
-                before = seen.get(name, 0)
-                if before & bit:
-                    report.duplicates += 1
-                seen[name] = before | bit
+                collected.names += 1
+                yield f"{key_of(name)} {_SHAPES * kind + shape}"
             elif isinstance(item, ForProxy):
                 report.for_proxy += 1
             elif isinstance(item, Problem):
                 report.reject(line, item.reason, item.text, file)
             else:
                 _collect_conditions(item, collected, report, (line, file), may_name)
-    return collected
 
 
 def _collect_conditions(
@@ -74,74 +87,84 @@ def _collect_conditions(
         report.accepted += not item.kind.allows
 
 
+_Above = tuple[str, int, int]
+"""what the names above a name say of it: the nearest's key; the strongest kind of entry that any of them has for what is below
+it (-1: none has any); what the nearest that has an effect says of what is below it"""
+
+
 def settle(collected: Collected, report: SourceReport, *, exceptions_win: bool) -> Iterator[tuple[str, int]]:
-    """Every name that has an effect with its flags (filters/bundle.py), in no particular order; counts go into ``report``.
+    """Every name that has an effect with its flags (filters/bundle.py), sorted by key; counts go into ``report``.
 
     ``exceptions_win``: as Adblock weighs exceptions; otherwise the most specific entry wins.
     """
-    seen = collected.seen
-    has_exceptions = any(bits & _ALLOWS for bits in seen.values())
-    if has_exceptions and exceptions_win:
-        flags_of = {name: _adblock_flags(name, bits, seen) for name, bits in seen.items()}
-    else:
-        flags_of = {name: _FLAGS.get(bits) or _own_flags(bits) for name, bits in seen.items()}
-    for name, bits in seen.items():
-        flags = flags_of[name]
-        if flags and not _subsumed(name, flags, flags_of):
-            _count(bits, flags, report)
-            yield name, flags
-        elif flags:
+    exceptions_win = exceptions_win and collected.excepts
+    stack: list[_Above] = [("", -1, 0)]
+    for key, bits in _seen(collected.lines, report):
+        while not key.startswith(stack[-1][0]):
+            stack.pop()
+        _, strongest, above = stack[-1]
+        flags = _adblock_flags(bits, strongest) if exceptions_win else _own_flags(bits)
+        stack.append((key, max(strongest, _strongest(bits, Shape.BELOW)), flags & _BELOW_BITS or above))
+        if not flags:
+            report.lifted += bits.bit_count()
+        elif above and _subsumed(flags, above):
             report.subsumed += bits.bit_count()
         else:
-            report.lifted += bits.bit_count()
+            _count(bits, flags, report)
+            yield name_of(key), flags
 
 
+def _seen(lines: Iterable[str], report: SourceReport) -> Iterator[tuple[str, int]]:
+    """Per key a bit for each (kind, shape) that was seen; what was seen twice is counted."""
+    key, bits = "", 0
+    for line in lines:
+        following, _, place = line.partition(" ")
+        bit = _BITS[place]
+        if following != key:
+            if key:
+                yield key, bits
+            key, bits = following, 0
+        report.duplicates += bool(bits & bit)
+        bits |= bit
+    if key:
+        yield key, bits
+
+
+@cache
 def _own_flags(bits: int) -> int:
     """Flags of a name by its own entries alone: the strongest of each part wins."""
     return _part_flags(_strongest(bits, Shape.SELF), Shape.SELF) | _part_flags(_strongest(bits, Shape.BELOW), Shape.BELOW)
 
 
-def _strongest(bits: int, part: Shape) -> Kind | None:
-    """The strongest kind among the entries in ``bits`` that cover this part (the name itself, or what is below it)."""
+@cache
+def _strongest(bits: int, part: Shape) -> int:
+    """The strongest kind among the entries in ``bits`` that cover this part (the name itself, or what is below it); -1 for none."""
     covering = (1 << part) | (1 << Shape.SUBTREE)
-    return next((kind for kind in reversed(Kind) if bits >> (_SHAPES * kind) & covering), None)
+    return next((kind for kind in _STRONGEST_FIRST if bits >> (_SHAPES * kind) & covering), -1)
 
 
-def _part_flags(kind: Kind | None, part: Shape) -> int:
-    if kind is None:
+def _part_flags(strongest: int, part: Shape) -> int:
+    if strongest < 0:
         return 0
+    kind = Kind(strongest)
     flags = ALLOW_SELF if kind.allows else BLOCK_SELF
     return (flags | (FIRM_SELF if kind.firm else 0)) << part
 
 
-_FLAGS = {1 << (_SHAPES * kind + shape): _own_flags(1 << (_SHAPES * kind + shape)) for kind in Kind for shape in Shape}
-"""the common case: one entry for a name"""
-
-
-def _adblock_flags(name: str, bits: int, seen: dict[str, int]) -> int:
+@cache
+def _adblock_flags(bits: int, above: int) -> int:
     """The same where an exception beats every weaker block that it covers, however specific, and the other way round."""
-    above: Kind | None = None
-    for parent in parents(name.partition(".")[2]):
-        kind = _strongest(seen.get(parent, 0), Shape.BELOW)
-        if kind is not None and (above is None or kind > above):
-            above = kind
     flags = 0
     for part in (Shape.SELF, Shape.BELOW):
         own = _strongest(bits, part)
-        if own is not None and (above is None or own >= above):
+        if own >= above:
             flags |= _part_flags(own, part)
     return flags
 
 
-def _subsumed(name: str, flags: int, flags_of: dict[str, int]) -> bool:
+def _subsumed(flags: int, above: int) -> bool:
     """Whether the nearest entry above that speaks of what is below it says just what ``flags`` say."""
-    if name.count(".") < 1:
-        return False
-    for parent in parents(name.partition(".")[2]):
-        above = flags_of.get(parent, 0) & _BELOW_BITS
-        if above:
-            return flags & _BELOW_BITS in {0, above} and flags & _SELF_BITS in {0, above >> 1}
-    return False
+    return flags & _BELOW_BITS in {0, above} and flags & _SELF_BITS in {0, above >> 1}
 
 
 def _count(bits: int, flags: int, report: SourceReport) -> None:

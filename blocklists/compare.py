@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from heapq import nsmallest
 
-from filters.bundle import SUBTREE
+from filters.bundle import SUBTREE, LabelSet, name_of
 from filters.domain_index import DomainIndex
 
-Entries = Iterable[tuple[str, tuple[tuple[int, int], ...]]]
+Entries = Iterable[tuple[str, LabelSet]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def compare(
 ) -> Difference:
     """What ``new`` lists otherwise than ``old``; ``first`` changes of each kind are named.
 
-    ``watch`` sees each of the two walks over a bundle's entries (a progress bar). No set of all names is built.
+    ``watch`` sees each of the two walks over a bundle's keys (a progress bar). No set of all names is built.
     """
     counts = dict.fromkeys(("added", "removed", "recategorised"), 0)
     named: dict[str, list[Change]] = {kind: [] for kind in counts}
@@ -51,18 +52,39 @@ def _name(change: Change) -> str:
 
 
 def _changes(old: DomainIndex, new: DomainIndex, watch: Callable[[Entries], Entries]) -> Iterator[tuple[str, Change]]:
-    for name, entry in watch(old.entries()):
-        before, after = _categories(old, entry), _categories(new, new.entry(name))
-        if before and not after:
-            yield "removed", Change(name, before, after)
-        elif before and before != after:
-            yield "recategorised", Change(name, before, after)
-    for name, entry in watch(new.entries()):
-        after = _categories(new, entry)
-        if after and not _categories(old, old.entry(name)):
-            yield "added", Change(name, (), after)
+    if _below(old) == _below(new):
+        yield from _changes_above(old, new)
+        return
+    old_categories, new_categories = _categories(old), _categories(new)
+    for key, label_set in watch(old.table.items()):
+        before, after = old_categories(label_set), new_categories(new.table.get(key))
+        if before and before != after:
+            yield "recategorised" if after else "removed", Change(name_of(key), before, after)
+    for key, label_set in watch(new.table.items()):
+        after = new_categories(label_set)
+        if after and not old_categories(old.table.get(key)):
+            yield "added", Change(name_of(key), (), after)
 
 
-def _categories(index: DomainIndex, entry: Iterable[tuple[int, int]]) -> tuple[str, ...]:
-    """The categories that the entries of one name put it into; exceptions put it into none."""
-    return tuple(sorted({index.sources[source].category for source, flags in entry if flags & SUBTREE}))
+def _below(index: DomainIndex) -> str:
+    """The identity of the base; of a bundle that is none's overlay, its own."""
+    return (index.base or index).identity
+
+
+def _changes_above(old: DomainIndex, new: DomainIndex) -> Iterator[tuple[str, Change]]:
+    """The same where one base lies below both: only what an overlay speaks of can differ."""
+    old_categories, new_categories = _categories(old), _categories(new)
+    for name in {name for index in (old, new) if index.base for name in index.changed_names()}:
+        before, after = old_categories(old.entry(name)), new_categories(new.entry(name))
+        if before != after:
+            yield "recategorised" if before and after else "removed" if before else "added", Change(name, before, after)
+
+
+def _categories(index: DomainIndex) -> Callable[[LabelSet], tuple[str, ...]]:
+    """The categories that the entries of one name put it into; exceptions put it into none. There are few label sets."""
+
+    @cache
+    def of(label_set: LabelSet) -> tuple[str, ...]:
+        return tuple(sorted({index.sources[source].category for source, flags in label_set if flags & SUBTREE}))
+
+    return of

@@ -68,7 +68,11 @@ def compile_lists(
     # the generator fills build.conditional, which write() reads only when the generator is at its end
     identity = write(directory, build.entries(), [*tests, *(given.source.in_bundle() for given in ordered)], build.conditional, built_at)
     manifest = read_manifest(directory)
-    counts = {given.source.name: manifest.counts[len(tests) + number] for number, given in enumerate(ordered)}
+    counts = {
+        given.source.name: manifest.counts[len(tests) + number]
+        for number, given in enumerate(ordered)
+        if given.source.name not in build.refused
+    }
     refusals = [*build.refusals, *([] if force else _changed_beyond_belief(counts, previous or {}))]
     if refusals:
         raise CompileRefused(refusals)
@@ -87,6 +91,8 @@ class _Build:
         self._progress = progress
         self.reports: list[SourceReport] = []
         self.refusals: list[str] = []
+        self.refused: set[str] = set()
+        """lists of which nothing could be read, so that their size says nothing"""
         self.conditional: list[Conditional] = []
 
     def entries(self) -> Iterator[tuple[str, int, int]]:
@@ -100,13 +106,16 @@ class _Build:
     def _settled(self, number: int, given: ListInput) -> Iterator[tuple[str, int]]:
         source = given.source
         report = SourceReport(source.name, source.category, source.format, notes=list(given.notes))
+        report.licence, report.attribution, report.url = source.licence, source.attribution, source.url
         self.reports.append(report)
         try:
             collected = collect(parse(source.format, given.read()), report, source.may_name)
         except ListRefused as error:
             self.refusals.append(f"{source.name}: {error}")
+            self.refused.add(source.name)
             return
-        if not (collected.seen or collected.conditions or report.for_proxy) and not self._force:
+        if not (collected.names or collected.conditions or report.for_proxy) and not self._force:
+            self.refused.add(source.name)
             self.refusals.append(f"{source.name}: an empty list ({report.rejected} lines, none of them usable)")
         self._keep_conditions(number, collected, source)
         yield from settle(collected, report, exceptions_win=source.format == "adblock")

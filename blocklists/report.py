@@ -42,6 +42,9 @@ class SourceReport:
     """the first LISTED of them"""
     notes: list[str] = field(default_factory=list)
     """what a person must know: a stale copy was used, a guard was overruled"""
+    licence: str = ""
+    attribution: str = ""
+    url: str = ""
 
     def reject(self, line: int, reason: str, text: str, file: str = "") -> None:
         self.rejected += 1

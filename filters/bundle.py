@@ -3,7 +3,8 @@
 A bundle is a directory: ``names.marisa`` (a trie over reversed labels with a trailing dot, ``vn.com.example.``),
 ``labels.bin`` (for each key id a little number: which label set), ``rules.json`` (the label sets, and the few rules that
 a trie cannot hold) and ``bundle.json`` (version, size and SHA-256 of the others, the sources). Whatever else lies there
-(``report.json``) is for people and is not read.
+(``report.json``) is for people and is not read. An *overlay* is a bundle of the same form that changes another one, its base: its
+trie has the keys that are new or say something else, and its ``rules.json`` which of the base's keys are gone.
 
 Promises: the same entries in any order give the same bytes. Refuses, with ``BadBundle``: a manifest that is not, byte
 for byte, what ``write`` would have written, and any file whose size or hash is another.
@@ -11,17 +12,23 @@ for byte, what ``write`` would have written, and any file whose size or hash is 
 
 import hashlib
 import json
+import re
 import sys
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import marisa_trie
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-FORMAT = 1
+from filters.sorted_lines import SortedLines
+
+FORMAT = 2
+"""1, which is still read, had no overlays, and sources without reason and end"""
 NAMES, LABELS, RULES, MANIFEST = "names.marisa", "labels.bin", "rules.json", "bundle.json"
 MAX_JSON = 16 * 1024 * 1024
 """bytes of a manifest or a rules file; real ones have some ten thousand"""
@@ -36,6 +43,10 @@ FIRM_SELF, FIRM_BELOW = 16, 32
 CONDITIONAL = 64
 """rules.json has more to say about this name for this source"""
 SUBTREE = BLOCK_SELF | BLOCK_BELOW
+
+LabelSet = tuple[tuple[int, int], ...]
+"""pairs of position in ``sources`` and flags, in the order of the positions"""
+_IDENTITY = re.compile(r"[0-9a-f]{64}")
 
 
 class BadBundle(Exception):
@@ -54,6 +65,9 @@ class Source:
     """who ordered it; empty: nobody did"""
     document: str = ""
     """the order's number and date"""
+    reason: str = ""
+    expires: float = 0.0
+    """Unix seconds from which on it holds no more; 0: never. For people: whoever composes a bundle leaves out what has expired"""
 
 
 class Entry(NamedTuple):
@@ -100,7 +114,10 @@ class _Exact(BaseModel):
         return value
 
     def canonical(self) -> bytes:
-        return _canonical(self.model_dump(mode="json"))
+        return _canonical(self._dumped())
+
+    def _dumped(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
 
 
 class FileEntry(_Exact):
@@ -115,19 +132,37 @@ class Manifest(_Exact):
     identity: str
     byteorder: str
     built_at: float
+    base: str = ""
+    """of an overlay: the identity of the bundle that it changes"""
     names: int
+    """keys of this bundle alone"""
+    listed: int = 0
+    """names that base and overlay list together"""
     label_bytes: int
     sources: tuple[Source, ...]
+    """an overlay's begin with its base's, in the same order"""
     counts: tuple[int, ...]
-    """names per source, exceptions included"""
+    """names per source, exceptions included, of base and overlay together"""
     files: dict[str, FileEntry]
+
+    def _dumped(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude=_NEW_IN_2 if self.format == 1 else None)
+
+
+_NEW_IN_2: Any = {"base": True, "listed": True, "sources": {"__all__": {"reason", "expires"}}}
 
 
 class Rules(_Exact):
-    """``rules.json``: every label set (pairs of source and flags), and the conditional rules."""
+    """``rules.json``: every label set, the conditional rules, and what an overlay takes out of its base."""
 
-    sets: tuple[tuple[tuple[int, int], ...], ...]
+    sets: tuple[LabelSet, ...]
     conditional: tuple[Conditional, ...]
+    gone: tuple[int, ...] = ()
+    """the numbers in the base of keys that are not listed any more, each less the one before: a byte or two on the wire, where
+    the names themselves would double an overlay"""
+
+    def _dumped(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude=None if self.gone else {"gone"})
 
 
 def _canonical(value: object) -> bytes:
@@ -143,76 +178,121 @@ def name_of(key: str) -> str:
     return ".".join(key[:-1].split(".")[::-1])
 
 
-class _LabelSets:
-    """Names -> number of a label set, adding one (source, flags) at a time; no tuple is built twice."""
+class _Labelled:
+    """Every key once, in order, with its label set; can be iterated any number of times.
 
-    def __init__(self) -> None:
-        self.by_key: dict[str, int] = {}
-        self.sets: list[tuple[tuple[int, int], ...]] = [()]
-        self._numbers: dict[tuple[tuple[int, int], ...], int] = {(): 0}
-        self._steps: dict[tuple[int, int, int], int] = {}
+    ``lines`` have a key and, after a space, pairs of source and flags; the pairs of several lines for one key add up.
+    """
 
-    def add(self, key: str, source: int, flags: int) -> None:
-        before = self.by_key.get(key, 0)
-        step = (before, source, flags)
-        after = self._steps.get(step)
-        if after is None:
-            after = self._steps[step] = self._number(*step)
-        self.by_key[key] = after
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = SortedLines(lines)
+        self._sets: dict[str, LabelSet] = {"": ()}
+        """what the lines of one key say -> label set: few, and parsed once"""
 
-    def _number(self, before: int, source: int, flags: int) -> int:
-        merged = dict(self.sets[before])
-        merged[source] = merged.get(source, 0) | flags
-        label_set = tuple(sorted(merged.items()))
-        number = self._numbers.setdefault(label_set, len(self.sets))
-        if number == len(self.sets):
-            self.sets.append(label_set)
-        return number
+    def __iter__(self) -> Iterator[tuple[str, LabelSet]]:
+        key = said = ""
+        for line in self._lines:
+            following, _, entry = line.partition(" ")
+            if following == key:
+                said += "," + entry
+                continue
+            if key:
+                yield key, self._label_set(said)
+            key, said = following, entry
+        if key:
+            yield key, self._label_set(said)
 
-    def counts(self, sources: int) -> tuple[int, ...]:
-        """Names per source."""
-        per_set = [0] * len(self.sets)
-        for number in self.by_key.values():
-            per_set[number] += 1
-        counts = [0] * sources
-        for label_set, names in zip(self.sets, per_set, strict=True):
-            for source, _ in label_set:
-                counts[source] += names
-        return tuple(counts)
+    def _label_set(self, said: str) -> LabelSet:
+        known = self._sets.get(said)
+        if known is None:
+            merged: dict[int, int] = {}
+            for entry in said.split(","):
+                source, flags = entry.split(" ")
+                merged[int(source)] = merged.get(int(source), 0) | int(flags)
+            known = self._sets[said] = tuple(sorted(merged.items()))
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """What an overlay lies over, and what the two say together."""
+
+    base: str
+    """the base's identity"""
+    key_id: Callable[[str], int]
+    """the number of a key in the base"""
+    listed: int
+    counts: tuple[int, ...]
 
 
 def write(
     directory: Path,
     entries: Iterable[tuple[str, int, int]],
     sources: Sequence[Source],
-    conditional: Iterable[Conditional] = (),
+    conditional: Collection[Conditional] = (),
     built_at: float = 0.0,
 ) -> str:
     """Write a bundle into ``directory`` (made if absent) and return its identity.
 
-    ``entries`` are ``Entry`` or plain tuples of canonical name, position in ``sources`` and flags, in any order.
-    Nothing is renamed or synced here; blocklists/install.py does that.
+    ``entries`` are ``Entry`` or plain tuples of canonical name, position in ``sources`` and flags, in any order. ``conditional``
+    is read when they have come to their end. Nothing is renamed or synced here; blocklists/install.py does that.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    label_sets = _LabelSets()
-    for name, source, flags in entries:
-        label_sets.add(key_of(name), source, flags)
-    rules = sorted(conditional, key=lambda rule: repr((rule.source, rule.name, rule.pattern, rule)))
-    for rule in rules:
-        if rule.name:
-            label_sets.add(key_of(rule.name), rule.source, CONDITIONAL)
+    named = ((rule.name, rule.source, CONDITIONAL) for rule in conditional if rule.name)
+    lines = (f"{key_of(name)} {source} {flags}" for name, source, flags in chain(entries, named))
+    return _write(directory, _Labelled(lines), sources, conditional, built_at)
 
-    used, label_bytes = _write_names(directory, label_sets)
-    (directory / RULES).write_bytes(Rules(sets=tuple(used), conditional=tuple(rules)).canonical())
+
+def write_changes(
+    directory: Path,
+    changes: Iterable[tuple[str, LabelSet]],
+    sources: Sequence[Source],
+    conditional: Collection[Conditional],
+    over: Over,
+    built_at: float = 0.0,
+) -> str:
+    """Write an overlay.
+
+    ``changes`` has every key (not name) that it speaks of once, in any order, with its whole label set, CONDITIONAL included; without
+    one, it is a key of the base that is not listed any more.
+    """
+    gone = array("I")
+    lines = _lines_and_gone(changes, over.key_id, gone)
+    return _write(directory, _Labelled(lines), sources, conditional, built_at, over, gone)
+
+
+def _lines_and_gone(changes: Iterable[tuple[str, LabelSet]], key_id: Callable[[str], int], gone: "array[int]") -> Iterator[str]:
+    for key, label_set in changes:
+        if label_set:
+            yield f"{key} {','.join(f'{source} {flags}' for source, flags in label_set)}"
+        else:
+            gone.append(key_id(key))
+
+
+def _write(
+    directory: Path,
+    labelled: Iterable[tuple[str, LabelSet]],
+    sources: Sequence[Source],
+    conditional: Collection[Conditional],
+    built_at: float,
+    over: Over | None = None,
+    gone: Iterable[int] = (),
+) -> str:
+    directory.mkdir(parents=True, exist_ok=True)
+    used, label_bytes = _write_names(directory, labelled)
+    rules = sorted(conditional, key=lambda rule: repr((rule.source, rule.name, rule.pattern, rule)))
+    (directory / RULES).write_bytes(Rules(sets=tuple(used), conditional=tuple(rules), gone=_gaps(gone)).canonical())
+    names = sum(used.values())
     manifest = Manifest(
         format=FORMAT,
         identity="",
         byteorder=sys.byteorder,
         built_at=float(built_at),
-        names=len(label_sets.by_key),
+        base=over.base if over else "",
+        names=names,
+        listed=over.listed if over else names,
         label_bytes=label_bytes,
-        sources=tuple(sources),
-        counts=label_sets.counts(len(sources)),
+        sources=tuple(replace(source, expires=float(source.expires)) for source in sources),
+        counts=over.counts if over else _counted(used, len(sources)),
         files={name: file_entry(directory / name) for name in (NAMES, LABELS, RULES)},
     )
     manifest = manifest.model_copy(update={"identity": _identity(manifest)})
@@ -220,20 +300,42 @@ def write(
     return manifest.identity
 
 
-def _write_names(directory: Path, label_sets: _LabelSets) -> tuple[list[tuple[tuple[int, int], ...]], int]:
-    """Write the trie and the labels; the label sets in the order of their numbers there, and the bytes of one number."""
-    used = sorted({label_sets.sets[number] for number in label_sets.by_key.values()})
+def _gaps(numbers: Iterable[int]) -> tuple[int, ...]:
+    ordered = sorted(numbers)
+    return tuple(number - before for before, number in zip([0, *ordered], ordered, strict=False))
+
+
+def _write_names(directory: Path, labelled: Iterable[tuple[str, LabelSet]]) -> tuple[dict[LabelSet, int], int]:
+    """Write the trie and the labels, reading the sorted keys twice rather than keeping them.
+
+    Returns the label sets in the order of their numbers, each with how many names have it, and the bytes of one number.
+    """
+    seen: Counter[LabelSet] = Counter()
+    trie = marisa_trie.Trie(_counting(labelled, seen), num_tries=2)  # a tenth faster to walk than the default of 3, a tenth larger
+    used = dict(sorted(seen.items()))
     position = {label_set: number for number, label_set in enumerate(used)}
-    renumbered = [position.get(label_set, 0) for label_set in label_sets.sets]
-    keys = sorted(label_sets.by_key)
-    trie = marisa_trie.Trie(keys, num_tries=2)  # a tenth faster to walk than the default of 3, a tenth larger
     label_bytes, code = (2, "H") if len(used) <= 0xFFFF else (4, "I")
-    labels = array(code, bytes(label_bytes * len(keys)))
-    for key in keys:
-        labels[trie.key_id(key)] = renumbered[label_sets.by_key[key]]
+    labels = array(code, bytes(label_bytes * len(trie)))
+    for key, label_set in labelled:
+        labels[trie.key_id(key)] = position[label_set]
     (directory / NAMES).write_bytes(trie.tobytes())  # save() says a full disk as a RuntimeError
     (directory / LABELS).write_bytes(labels.tobytes())
     return used, label_bytes
+
+
+def _counting(labelled: Iterable[tuple[str, LabelSet]], seen: Counter[LabelSet]) -> Iterator[str]:
+    for key, label_set in labelled:
+        seen[label_set] += 1
+        yield key
+
+
+def _counted(used: Mapping[LabelSet, int], sources: int) -> tuple[int, ...]:
+    """Names per source, of label sets and how many names have each."""
+    counts = [0] * sources
+    for label_set, names in used.items():
+        for source, _ in label_set:
+            counts[source] += names
+    return tuple(counts)
 
 
 def file_entry(path: Path) -> FileEntry:
@@ -253,15 +355,20 @@ def read_manifest(directory: Path) -> Manifest:
     except OSError as error:
         raise BadBundle(f"{MANIFEST}: {error.strerror}") from None
     manifest = Manifest.read(raw, MANIFEST)
-    if manifest.format != FORMAT:
-        raise BadBundle(f"{MANIFEST}: format {manifest.format}, and this program reads format {FORMAT}")
+    if not 1 <= manifest.format <= FORMAT:
+        raise BadBundle(f"{MANIFEST}: format {manifest.format}, and this program reads up to format {FORMAT}")
     if manifest.identity != _identity(manifest):
         raise BadBundle(f"{MANIFEST}: its own hash does not match")
     if manifest.byteorder != sys.byteorder:
         raise BadBundle(f"{MANIFEST}: built for a {manifest.byteorder}-endian machine")
     if set(manifest.files) != {NAMES, LABELS, RULES}:
         raise BadBundle(f"{MANIFEST}: lists other files than {NAMES}, {LABELS} and {RULES}")
-    if len(manifest.counts) != len(manifest.sources) or manifest.label_bytes not in {2, 4}:
+    if manifest.base and not _IDENTITY.fullmatch(manifest.base):
+        raise BadBundle(f"{MANIFEST}: its base is no bundle's identity")
+    if manifest.format == 1:
+        manifest = manifest.model_copy(update={"listed": manifest.names})
+    alone = manifest.listed == manifest.names or manifest.base
+    if not alone or len(manifest.counts) != len(manifest.sources) or manifest.label_bytes not in {2, 4}:
         raise BadBundle(f"{MANIFEST}: contradicts itself")
     return manifest
 

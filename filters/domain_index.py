@@ -3,15 +3,17 @@
 ``lookup`` costs about a microsecond for a name that no list knows and no Python object per listed name. Per source the
 most specific entry decides; an exception there silences that source alone. ``open`` checks every byte first and
 raises nothing but ``BadBundle``.
+
+An overlay answers for itself and its base together: what it says of a listed name replaces what the base says of that
+name, and its rules with conditions replace the base's.
 """
 
-import mmap
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import marisa_trie
+from typing import NamedTuple
 
 from filters.bundle import (
     ALLOW_BELOW,
@@ -20,15 +22,15 @@ from filters.bundle import (
     BLOCK_SELF,
     CONDITIONAL,
     FIRM_SELF,
-    LABELS,
+    MANIFEST,
     MAX_CONDITIONAL,
     MAX_PATTERNS,
-    NAMES,
     RULES,
     SUBTREE,
     BadBundle,
     Conditional,
     Entry,
+    LabelSet,
     Manifest,
     Rules,
     Source,
@@ -39,6 +41,7 @@ from filters.bundle import (
     write,
 )
 from filters.name import is_within
+from filters.name_table import MappedNames, NameTable, OverlaidNames
 
 __all__ = ["EMPTY", "SUBTREE", "BadBundle", "Conditional", "DomainIndex", "Entry", "Match", "Source", "write"]
 
@@ -85,36 +88,51 @@ class DomainIndex:
         self.sources = tuple(sources)
         self.identity = identity
         self.built_at = built_at
+        self.base: DomainIndex | None = None
+        """of an overlay: the bundle that it changes"""
         self.names = 0
+        """how many names are listed, in base and overlay together"""
         self.counts: tuple[int, ...] = ()
-        """names per source"""
-        self._trie: Any = marisa_trie.Trie()
-        self._prefixes = self._trie.prefixes
-        self._labels: Sequence[int] | memoryview = ()
-        self._sets: tuple[tuple[tuple[int, int], ...], ...] = ()
+        """names per source, likewise"""
+        self.conditional: tuple[Conditional, ...] = ()
+        """the rules that a trie cannot hold; an overlay's replace its base's"""
+        self.own = MappedNames()
+        """the keys of this bundle alone"""
+        self.table: NameTable = self.own
+        """what is in force: ``own``, of an overlay over the base's"""
+        self._prefixes, self._label_set = self.table.prefixes, self.table.label_set
         self._named: dict[tuple[str, int], list[Conditional]] = {}
         self._patterns: _Patterns | None = None
 
     @classmethod
-    def open(cls, directory: Path) -> "DomainIndex":
-        """Map the bundle in ``directory`` (a link is followed once). Raises BadBundle, whatever is wrong with it."""
+    def open(cls, directory: Path, previous: "DomainIndex | None" = None) -> "DomainIndex":
+        """Map the bundle in ``directory`` (a link is followed once). Raises BadBundle, whatever is wrong with it.
+
+        An overlay's base lies beside it under its identity; where ``previous`` is that base, or lies over it, the base is neither
+        read nor mapped again.
+        """
         directory = directory.resolve()
         manifest = read_manifest(directory)
         rules = Rules.read(verified(directory, RULES, manifest.files).read_bytes(), RULES)
         index = cls(manifest.sources, manifest.identity, manifest.built_at)
-        index.names, index.counts = manifest.names, manifest.counts
-        index._trie = _map_names(verified(directory, NAMES, manifest.files), manifest.names)
-        index._prefixes = index._trie.prefixes
-        index._labels = _map_labels(verified(directory, LABELS, manifest.files), manifest, len(rules.sets))
+        index.names, index.counts = manifest.listed, manifest.counts
+        own = MappedNames.map(directory, manifest, rules.sets)
+        base = _base(directory, manifest, previous) if manifest.base else None
+        index._see(own, base, _numbers(rules.gone, base))
         index._use(rules)
         return index
+
+    def _see(self, own: MappedNames, base: "DomainIndex | None", gone: Sequence[int]) -> None:
+        self.own, self.base = own, base
+        self.table = own if base is None else OverlaidNames(base.own, own, gone)
+        self._prefixes, self._label_set = self.table.prefixes, self.table.label_set
 
     def _use(self, rules: Rules) -> None:
         sources = len(self.sources)
         numbers = {source for label_set in rules.sets for source, _ in label_set} | {rule.source for rule in rules.conditional}
         if any(not 0 <= source < sources for source in numbers):
             raise BadBundle(f"{RULES}: a rule of a source that the manifest does not name")
-        self._sets = rules.sets
+        self.conditional = rules.conditional
         patterns = [rule for rule in rules.conditional if rule.pattern]
         if len(patterns) > MAX_PATTERNS or len(rules.conditional) > MAX_CONDITIONAL:
             raise BadBundle(f"{RULES}: more than {MAX_PATTERNS} regular expressions, or {MAX_CONDITIONAL} rules with conditions")
@@ -131,14 +149,14 @@ class DomainIndex:
 
         ``qtype`` matters only to rules with ``$dnstype``. A list whose exception covers the name is not there.
         """
-        keys = self._prefixes(".".join(name.split(".")[::-1]) + ".")
+        full = ".".join(name.split(".")[::-1]) + "."
+        keys = self._prefixes(full)
         if not keys and self._patterns is None:
             return ()
-        return self._matches(name, qtype, keys)
+        return self._matches(name, qtype, keys, full)
 
-    def _matches(self, name: str, qtype: int, keys: list[str]) -> tuple[Match, ...]:
+    def _matches(self, name: str, qtype: int, keys: list[str], full: str) -> tuple[Match, ...]:
         escaped = "\\" in name
-        full = key_of(name)
         if escaped:  # a dot inside a label is not a boundary: such a name has none of the parents that split() sees
             full = ".".join(_ESCAPED_LABELS.findall(name)[::-1]) + "."
             keys = [key for key in keys if full.startswith(key)]
@@ -146,7 +164,7 @@ class DomainIndex:
         conditional: list[Conditional] = []
         for key in reversed(keys):
             here = BLOCK_SELF if len(key) == len(full) else BLOCK_BELOW
-            for source, flags in self._sets[self._labels[self._trie.key_id(key)]]:
+            for source, flags in self._label_set(key):
                 if flags & CONDITIONAL:
                     conditional += self._named.get((key, source), ())
                 if flags & (here | here << _ALLOW_SHIFT) and source not in decided:
@@ -174,52 +192,59 @@ class DomainIndex:
             if other is None or (opinion.strength, opinion.match.labels) > (other.strength, other.match.labels):
                 decided[rule.source] = opinion
 
-    def entries(self) -> Iterator[tuple[str, tuple[tuple[int, int], ...]]]:
+    def entries(self) -> Iterator[tuple[str, LabelSet]]:
         """Every listed name with its (position in ``sources``, flags); in the trie's own order, one at a time."""
-        for key, number in self._trie.iteritems():
-            yield name_of(key), self._sets[self._labels[number]]
+        return ((name_of(key), label_set) for key, label_set in self.table.items())
 
-    def entry(self, name: str) -> tuple[tuple[int, int], ...]:
+    def entry(self, name: str) -> LabelSet:
         """What is listed under exactly ``name``: (position in ``sources``, flags)."""
-        number = self._trie.get(key_of(name))
-        return () if number is None else self._sets[self._labels[number]]
+        return self.table.get(key_of(name))
+
+    def changed_names(self) -> Iterator[str]:
+        """The names that this bundle itself speaks of: of an overlay those that it adds, changes or takes out of the base."""
+        return (name_of(key) for key, _ in self.table.changes())
 
     def close(self) -> None:
-        """Give the mapping back; afterwards no name is listed. An index that is merely dropped does so by itself."""
-        self._trie = marisa_trie.Trie()
-        self._prefixes = self._trie.prefixes
+        """Give the mapping back; afterwards no name is listed. An index that is merely dropped does so by itself.
+
+        A base stays mapped as long as another index lies over it.
+        """
+        self._see(MappedNames(), None, ())
         self._patterns, self.names = None, 0
-        labels, self._labels = self._labels, ()
-        if isinstance(labels, memoryview):
-            labels.release()
 
 
-def _map_names(path: Path, names: int) -> Any:
-    trie = marisa_trie.Trie()
+def _base(directory: Path, manifest: Manifest, previous: DomainIndex | None) -> DomainIndex:
+    """The base of the overlay in ``directory``. Raises BadBundle if it is missing, damaged, another, or an overlay itself."""
+    known = [index for index in (previous, previous and previous.base) if index and index.identity == manifest.base and not index.base]
+    base = known[0] if known else _opened_base(directory.parent / manifest.base, manifest.base)
+    if [_which(source) for source in base.sources] != [_which(source) for source in manifest.sources[: len(base.sources)]]:
+        raise BadBundle(f"{MANIFEST}: its sources do not begin with its base's")
+    if not 0 <= manifest.listed <= base.names + manifest.names:
+        raise BadBundle(f"{MANIFEST}: contradicts itself")
+    return base
+
+
+def _numbers(gaps: Sequence[int], base: DomainIndex | None) -> "array[int]":
+    """The numbers of the keys that are gone, in order (Rules.gone). Raises BadBundle for what the base does not have."""
+    numbers = list(accumulate(gaps))
+    if numbers and (base is None or numbers[0] < 0 or min(gaps[1:], default=1) < 1 or numbers[-1] >= len(base.own)):
+        raise BadBundle(f"{RULES}: takes out what the base does not have")
+    return array("I", numbers)
+
+
+def _opened_base(directory: Path, identity: str) -> DomainIndex:
     try:
-        trie.mmap(str(path))  # not map(): that one keeps a pointer into a buffer it does not own
-    except (RuntimeError, OSError) as error:
-        raise BadBundle(f"{NAMES}: {error}") from None
-    if len(trie) != names:
-        raise BadBundle(f"{NAMES}: {len(trie)} names instead of {names}")
-    return trie
+        manifest = read_manifest(directory)
+        if manifest.identity != identity or manifest.base:
+            raise BadBundle("another bundle, or an overlay itself")  # noqa: TRY301 - the same words around it as around the others
+        return DomainIndex.open(directory)
+    except BadBundle as error:
+        raise BadBundle(f"its base {identity[:12]}: {error}") from None
 
 
-_PIECE = 16384
-"""labels that are checked in one go"""
-
-
-def _map_labels(path: Path, manifest: Manifest, sets: int) -> Sequence[int] | memoryview:
-    if path.stat().st_size != manifest.names * manifest.label_bytes:
-        raise BadBundle(f"{LABELS}: not {manifest.label_bytes} bytes for each of {manifest.names} names")
-    if not manifest.names:
-        return ()
-    with path.open("rb") as file:
-        labels = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)).cast("H" if manifest.label_bytes == 2 else "I")
-    # In pieces: one call holds the interpreter's lock for all of it, and the loop that answers queries waits for that.
-    if any(max(labels[at : at + _PIECE]) >= sets for at in range(0, len(labels), _PIECE)):
-        raise BadBundle(f"{LABELS}: a label set that {RULES} does not have")
-    return labels
+def _which(source: Source) -> tuple[str, str]:
+    """What of a source may not change between a base and its overlay."""
+    return source.name, source.category
 
 
 def _rule_text(key: str, flags: int) -> str:

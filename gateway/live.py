@@ -8,10 +8,12 @@ loop that answers queries only ever sees finished objects.
 import asyncio
 import logging
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from filters.bundle import read_manifest
 from filters.domain_index import BadBundle, DomainIndex
 from gateway.clock import Clock
 from gateway.hot import Entry, View
@@ -25,6 +27,8 @@ from policies.state import StateError, read_state
 log = logging.getLogger("manglanh.live")
 
 CURRENT = "current"
+_IDENTITY = re.compile(r"[0-9a-f]{64}")
+"""the name of a bundle's folder; the others in the lists' directory are the updater's"""
 
 
 class OnChange(Protocol):
@@ -39,7 +43,7 @@ class _Pool(NamedTuple):
 
 
 def open_lists(directory: Path, starter: Path) -> tuple[DomainIndex, bool, str]:
-    """The bundle to begin with: ``current``, else the newest other one that is whole, else the starter lists.
+    """The bundle to begin with: ``current``, else the newest other one that is whole, else a mere base, else the starter lists.
 
     -> (index, whether the starter lists serve, what was wrong with the current one or "").
     """
@@ -54,14 +58,25 @@ def open_lists(directory: Path, starter: Path) -> tuple[DomainIndex, bool, str]:
 
 
 def _candidates(directory: Path) -> list[Path]:
+    """``current``, then the other bundles, the newest first; bases last: they lack what their overlays add."""
     current = directory / CURRENT
     try:
-        others = [path for path in directory.iterdir() if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")]
+        others = [path for path in directory.iterdir() if _IDENTITY.fullmatch(path.name)]
         others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     except OSError:
         return []
     first = [current.resolve()] if current.is_dir() else []
+    bases = {_base(path) for path in (*first, *others)}
+    others.sort(key=lambda path: path.name in bases)
     return first + [path for path in others if path not in first]
+
+
+def _base(bundle: Path) -> str:
+    """The identity of the base of an overlay; empty: it has none, or cannot be read."""
+    try:
+        return read_manifest(bundle).base
+    except BadBundle:
+        return ""
 
 
 class Live:
@@ -156,7 +171,7 @@ class Live:
             return
         self._lists_seen = seen
         try:
-            index = await asyncio.to_thread(DomainIndex.open, Path(seen))
+            index = await asyncio.to_thread(DomainIndex.open, Path(seen), self.index)  # upon the same base, only the overlay is read
         except BadBundle as error:
             self._note("lists", str(error))
             log.error("bundle refused, the old one stays: %s", error)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Protocol
 
 from filters.category import LOCKED
 from filters.domain_index import DomainIndex, Match
@@ -47,6 +48,8 @@ class Reason:
     """Unix seconds; None: no end"""
     note: str = ""
     """what the person behind it gave as the reason"""
+    document: str = ""
+    """the number and date of the authority's order"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,13 @@ class Step:
     """rung 4: why that unblock stays silent: the categories that block the name and that the tier lets no teacher lift"""
 
 
-def decide(name: str, qtype: int, policy: Policy, index: DomainIndex) -> Verdict:
+class Lists(Protocol):
+    """What ``decide`` needs of a DomainIndex."""
+
+    def lookup(self, name: str, qtype: int = 1, /) -> tuple[Match, ...]: ...
+
+
+def decide(name: str, qtype: int, policy: Policy, index: Lists) -> Verdict:
     """The verdict on a canonical name (escaped labels as the wire decoder writes them). ``qtype`` is for ``$dnstype`` rules."""
     matches = index.lookup(name, qtype)
     suffixes = _suffixes(name)
@@ -354,7 +363,8 @@ def _default(policy: Policy) -> Allow | Block:
 
 def _by_list(rung: Rung, match: Match) -> Reason:
     source = match.source
-    return Reason(rung, match.rule, source.name, source.category, source.authority)
+    until = source.expires or None
+    return Reason(rung, match.rule, source.name, source.category, source.authority, until, source.reason, source.document)
 
 
 def _by_rule(rung: Rung, rule: LocalRule) -> Reason:

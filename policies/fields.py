@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Literal
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -15,8 +16,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from filters.category import CATEGORIES, LOCKED
 from filters.name import InvalidName, normalise
 from policies import upstream_address
-from policies.school_time import parse_dates, parse_range
-from policies.socket_address import parse_listen
+from policies.school_time import parse_clock, parse_dates, parse_range
+from policies.socket_address import parse_listen, parse_secondary
 from policies.suggest import unknown
 
 
@@ -115,6 +116,29 @@ def _http_path(text: str) -> str:
     return text
 
 
+def _proxy_url(text: str) -> str:
+    parts = web_address(text, ("http", "https"), "a proxy is written http://10.0.0.3:3128")
+    if parts.path not in ("", "/"):
+        raise ValueError(f"{text!r} has a path; a proxy is written http://10.0.0.3:3128")
+    return text.rstrip("/")
+
+
+def web_address(text: str, schemes: tuple[str, ...], example: str) -> SplitResult:
+    """The parts of a web address without query and fragment. Raises ValueError, whose message ends with ``example``."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"{text!r} is not an address on the web; {example}") from None
+    if parts.scheme not in schemes or port == 0 or not _WEB_ADDRESS.match(text):
+        raise ValueError(f"{text!r} is not an address on the web; {example}")
+    if (parts.scheme == "file") == bool(parts.hostname):
+        raise ValueError(f"{text!r} names no host; {example}" if parts.scheme != "file" else f"{text!r} names a host; {example}")
+    if parts.query or parts.fragment:
+        raise ValueError(f"{text!r} has a query or a fragment; {example}")
+    return parts
+
+
 def _workers(value: object) -> object:
     if value != "auto" and not re.fullmatch(r"[1-9]|[1-5]\d|6[0-4]", str(value)):
         raise ValueError("auto, or a number from 1 to 64")
@@ -138,6 +162,8 @@ def _checked(parse: Callable[[str], object]) -> Callable[[str], str]:
     return check
 
 
+_WEB_ADDRESS = re.compile(r"[a-z]+://[!-~]*\Z")
+
 Name = Annotated[str, AfterValidator(_name)]
 CategoryId = Annotated[str, AfterValidator(_category)]
 Liftable = Annotated[str, AfterValidator(_liftable)]
@@ -153,6 +179,9 @@ Instant = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_instant)
 UpstreamText = Annotated[str, AfterValidator(_checked(upstream_address.parse))]
 ListenText = Annotated[str, AfterValidator(_checked(parse_listen))]
 HttpPath = Annotated[str, AfterValidator(_http_path)]
+SecondaryText = Annotated[str, AfterValidator(_checked(parse_secondary))]
+ProxyUrl = Annotated[str, AfterValidator(_proxy_url)]
+ClockText = Annotated[str, AfterValidator(_checked(parse_clock))]
 RangeText = Annotated[str, AfterValidator(_checked(parse_range))]
 DatesText = Annotated[str, AfterValidator(_checked(parse_dates))]
 TimeZone = Annotated[str, AfterValidator(_timezone)]

@@ -1,4 +1,6 @@
-"""The school's file: read, checked, and every error reported at once as ``file:line:column: path: message``.  [shell]
+"""A settings file as a frozen model: read, checked, every error at once as ``file:line:column: path: message``.  [shell]
+
+``load`` and ``parse`` are for the school's file; policies/province.py reads the province's with the same machinery.
 
 Promises: what comes out is whole (policies/model.py) and refers to nothing that does not exist; whatever the input, only
 ``ConfigError`` is raised. Three layers look for errors and none stops the others: the text itself (policies/document.py),
@@ -6,10 +8,10 @@ the types of its values (pydantic), and what one part says of another (policies/
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import GenericAlias, UnionType
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -17,6 +19,9 @@ from policies.document import MAX_BYTES, Document, Position, Unreadable, read
 from policies.model import SchoolFile
 from policies.references import wrong_references
 from policies.suggest import did_you_mean, unknown
+
+Model = TypeVar("Model", bound=BaseModel)
+References = Callable[[dict[str, Any]], Iterator[tuple[tuple[str | int, ...], str]]]
 
 
 class Problem(NamedTuple):
@@ -35,7 +40,7 @@ class Problem(NamedTuple):
 
 
 class ConfigError(Exception):
-    """The school's file is refused; ``problems`` has everything that is wrong with it, in the order of the lines."""
+    """The file is refused; ``problems`` has everything that is wrong with it, in the order of the lines."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -44,42 +49,53 @@ class ConfigError(Exception):
 
 def load(path: Path) -> SchoolFile:
     """Raises ConfigError, also where there is no such file."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError([Problem(str(path), 1, 1, "", f"cannot be read: {why}")]) from None
-    return parse(data, str(path))
+    return parse(contents(path), str(path))
 
 
 def parse(data: bytes | str, filename: str) -> SchoolFile:
     """``filename`` is for messages. Raises ConfigError."""
+    return parse_as(SchoolFile, data, filename, wrong_references)
+
+
+def contents(path: Path) -> bytes:
+    """The bytes of a settings file, one more than are allowed if there are too many. Raises ConfigError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError([Problem(str(path), 1, 1, "", f"cannot be read: {why}")]) from None
+
+
+def parse_as(model: type[Model], data: bytes | str, filename: str, references: References) -> Model:
+    """The model that ``data`` describes. ``references`` says what in the plain values refers to nothing. Raises ConfigError."""
     try:
         document = read(data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data)
     except Unreadable as error:
         raise ConfigError([_problem(filename, *error.flaw)]) from None
     if not isinstance(document.plain, dict):
-        raise ConfigError([_problem(filename, Position(), (), "not a mapping of keys; it needs school:, dns: and groups:")])
+        needed = [f"{name}:" for name, field in model.model_fields.items() if field.is_required()]
+        message = f"not a mapping of keys; it needs {' and '.join(filter(None, (', '.join(needed[:-1]), needed[-1])))}"
+        raise ConfigError([_problem(filename, Position(), (), message)])
     problems = {_problem(filename, *flaw) for flaw in document.flaws}
     flawed = {problem.path for problem in problems}
-    file = None
+    value = None
     try:
-        file = SchoolFile.model_validate(document.plain)
+        value = model.model_validate(document.plain)
     except ValidationError as error:
-        problems.update(problem for problem in _type_problems(filename, document, error) if problem.path not in flawed)
-    for path, message in wrong_references(document.plain):
+        problems.update(problem for problem in _type_problems(model, filename, document, error) if problem.path not in flawed)
+    for path, message in references(document.plain):
         problems.add(_problem(filename, document.position(path), path, message))
-    if problems or file is None:
+    if problems or value is None:
         raise ConfigError(sorted(problems))
-    return file
+    return value
 
 
 def _problem(filename: str, position: Position, path: tuple[str | int, ...], message: str) -> Problem:
     return Problem(filename, position.line, position.column, ".".join(map(str, path)), message)
 
 
-def _type_problems(filename: str, document: Document, error: ValidationError) -> Iterator[Problem]:
+def _type_problems(model: type[BaseModel], filename: str, document: Document, error: ValidationError) -> Iterator[Problem]:
     """What pydantic found, at its place and in our words."""
     for detail in error.errors(include_url=False):
         path, kind = detail["loc"], detail["type"]
@@ -93,7 +109,7 @@ def _type_problems(filename: str, document: Document, error: ValidationError) ->
         else:
             position = document.position(path)
         if kind == "extra_forbidden":
-            message = "unknown key" + did_you_mean(str(path[-1]), _keys(path[:-1]))
+            message = "unknown key" + did_you_mean(str(path[-1]), _keys(model, path[:-1]))
         else:
             message = _words(kind, detail["msg"], detail.get("ctx", {}), detail["input"])
         yield _problem(filename, position, path, message)
@@ -120,9 +136,9 @@ def _words(kind: str, message: str, details: dict[str, Any], value: object) -> s
     return _WORDS[kind].format(**details) if kind in _WORDS else message
 
 
-def _keys(path: tuple[str | int, ...]) -> list[str]:
-    """The keys that the model knows at ``path``."""
-    kind: Any = SchoolFile
+def _keys(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
+    """The keys that ``model`` knows at ``path``."""
+    kind: Any = model
     for step in path:
         kind = _inner(kind, step)
     return list(kind.model_fields) if _is_model(kind) else []

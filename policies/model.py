@@ -18,6 +18,7 @@ from policies.fields import (
     Blockable,
     CategoryId,
     Client,
+    ClockText,
     DatesText,
     Decision,
     HttpPath,
@@ -29,7 +30,9 @@ from policies.fields import (
     Name,
     Network,
     NotEmpty,
+    ProxyUrl,
     RangeText,
+    SecondaryText,
     Seconds,
     TimeZone,
     UpstreamText,
@@ -261,7 +264,47 @@ class Dns(Frozen):
 
 
 class Lists(Frozen):
+    """Where the lists are and how they come: from the publisher that the province's file names, or compiled here at night."""
+
     directory: Path = Path("/var/lib/manglanh/lists")
+    poll: Annotated[int, Field(ge=1, le=86400)] = 60
+    """seconds between two questions to the publisher whether something is new (some jitter is added)"""
+    ca: Path | None = None
+    """the certificates (PEM) that an https publisher is checked against; None: the well-known ones"""
+    proxy: ProxyUrl | None = None
+    """the HTTP proxy through which lists are fetched; None: as the environment says (HTTPS_PROXY), directly under systemd"""
+    sources: Path | None = None
+    """sources.yaml of a box without a publisher; None: the one that comes with the program"""
+    compile_at: ClockText = "02:30"
+    """local time at which a box without a publisher compiles its lists"""
+
+
+class TransferKey(Frozen):
+    """The key that signs zone transfers and NOTIFY (TSIG, RFC 8945)."""
+
+    name: Name
+    algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
+    secret_file: Path
+    """a file with nothing but the secret in Base64, which policies/transfer_secret.py reads"""
+
+
+class Zone(Frozen):
+    """What one tier blocks, as a response policy zone for another resolver."""
+
+    name: Name
+    tier: str
+    secondaries: tuple[SecondaryText, ...] = ()
+    """who may transfer the zone and is told of a change: addresses, with a port for NOTIFY if it is not 53"""
+    sign: bool = True
+    """whether a transfer must be signed with ``zones.key``; False: the secondary's address is all that is checked"""
+
+
+class Zones(Frozen):
+    """Serving RPZ over AXFR and IXFR (RFC 5936, RFC 1995) to BIND or Unbound. Without ``listen`` nothing is served."""
+
+    listen: tuple[ListenText, ...] = ()
+    key: TransferKey | None = None
+    zones: tuple[Zone, ...] = ()
 
 
 class TimetableRule(Frozen):
@@ -303,6 +346,7 @@ class SchoolFile(Frozen):
     school: School
     dns: Dns
     lists: Lists = Lists()
+    zones: Zones = Zones()
     state: Path = Path("/var/lib/manglanh/state.json")
     groups: Annotated[tuple[Group, ...], NotEmpty]
     default_group: str | None = None

@@ -12,9 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from filters.category import CATEGORIES
 from filters.service import SERVICES
-from policies.fields import Client, Network
+from policies.fields import Client, Name, Network
 from policies.identify import GUEST
-from policies.model import Dns, Tls
+from policies.model import Dns, Tls, Zone, Zones
 from policies.socket_address import parse_listen
 from policies.suggest import did_you_mean, unknown
 from policies.tiers import MODES, TIERS
@@ -25,12 +25,15 @@ Value = TypeVar("Value")
 
 _CLIENT: TypeAdapter[IPv4Network | IPv6Network | str] = TypeAdapter(Client)
 _NETWORK: TypeAdapter[IPv4Network | IPv6Network] = TypeAdapter(Network)
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+_BOOLEAN: TypeAdapter[bool] = TypeAdapter(bool)
 
 
 def wrong_references(plain: dict[str, Any]) -> Wrong:
     """Everything in the file that refers to nothing, or contradicts another part."""
     checks = (
         _unknown_names, _own_without_title, _fixed_categories, _same_group_twice, _clients, _page_without_address, _same_listen_twice,
+        _zones,
     )  # fmt: skip
     for check in checks:
         yield from check(plain)
@@ -65,6 +68,7 @@ def _unknown_names(plain: dict[str, Any]) -> Wrong:
     modes = MODES.keys() | _keys(plain, "modes")
     known = (
         ("groups.*.tier", "tier", TIERS.keys() | _keys(plain, "tiers")),
+        ("zones.zones.*.tier", "tier", TIERS.keys() | _keys(plain, "tiers")),
         ("tiers.*.based_on", "built-in tier", set(TIERS)),
         ("tiers.*.services.*", "service", set(SERVICES)),
         ("default_group", "group", groups | {GUEST}),
@@ -132,7 +136,7 @@ def _allow_from(plain: dict[str, Any]) -> list[IPv4Network | IPv6Network]:
     return [network for network in networks if network is not None]
 
 
-def _parsed(parse: Callable[[object], Value], text: str) -> Value | None:
+def _parsed(parse: Callable[[object], Value], text: object) -> Value | None:
     try:
         return parse(text)
     except ValidationError:
@@ -169,11 +173,35 @@ def _same_listen_twice(plain: dict[str, Any]) -> Wrong:
 
 def _listens(plain: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     """The addresses for DNS, those that are not written included."""
-    for section, key, default in (("dns", "listen", Dns), ("dns.tls", "listen", Tls), ("dns.tls", "https_listen", Tls)):
+    servers = (("dns", "listen", Dns), ("dns.tls", "listen", Tls), ("dns.tls", "https_listen", Tls), ("zones", "listen", Zones))
+    for section, key, default in servers:
         for path, value in _find(plain, section.split(".")):
             if isinstance(value, dict) and key not in value:
                 yield from (((*path, key), text) for text in default.model_fields[key].default)
         yield from _texts(plain, f"{section}.{key}.*")
+
+
+def _zones(plain: dict[str, Any]) -> Wrong:
+    """Zones that nobody could fetch, or that anybody could."""
+    section = plain.get("zones")
+    zones = list(_find(plain, ("zones", "zones", "*")))
+    if not isinstance(section, dict) or not zones:
+        return
+    if not section.get("listen"):
+        yield ("zones",), "without listen nobody can fetch the zones"
+    seen: dict[str, Path] = {}
+    for path, zone in zones:
+        if not isinstance(zone, dict):
+            continue
+        name = _parsed(_NAME.validate_python, zone.get("name", ""))
+        first = seen.setdefault(name, path) if name else path
+        if first != path:
+            yield (*path, "name"), f'another zone has the name "{name}" ({_written(first)})'
+        signed = _parsed(_BOOLEAN.validate_python, zone.get("sign", Zone.model_fields["sign"].default))
+        if signed and "key" not in section:
+            yield path, "a transfer is signed unless the zone says sign: false, and there is no zones.key to sign with"
+        elif signed is False and not zone.get("secondaries"):
+            yield path, "a zone that is not signed needs secondaries: who may fetch it?"
 
 
 def _written(path: Path) -> str:

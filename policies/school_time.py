@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 DAY = 86400
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})\Z", re.ASCII)
 _RANGE = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})\Z", re.ASCII)
 
 
@@ -31,6 +32,14 @@ def parse_range(text: str) -> TimeRange:
     if start == end:
         raise ValueError(f"{text!r} starts and ends at the same time; a whole day is 00:00-24:00")
     return TimeRange(start, end if end > start else end + DAY)
+
+
+def parse_clock(text: str) -> int:
+    """``02:30`` -> seconds from midnight. Raises ValueError."""
+    match = _CLOCK.match(text.strip())
+    if match is None or int(match[1]) > 23 or int(match[2]) > 59:
+        raise ValueError(f"{text!r} is not a time of day such as 02:30")
+    return int(match[1]) * 3600 + int(match[2]) * 60
 
 
 def parse_dates(text: str) -> tuple[date, date]:

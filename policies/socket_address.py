@@ -43,3 +43,9 @@ def parse_listen(text: str) -> tuple[str, int]:
     if port is None:
         raise ValueError(f"{text!r} has no port; write for example 0.0.0.0:53 or [::]:53")
     return parse_address(host), port
+
+
+def parse_secondary(text: str) -> tuple[str, int]:
+    """``10.0.0.53``, ``10.0.0.53:5353`` or ``[fd00::53]:5353`` -> address and port, 53 unless it is said. Raises ValueError."""
+    host, port = split_port(text)
+    return parse_address(host), port or 53

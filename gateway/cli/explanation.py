@@ -105,6 +105,7 @@ def _reason_json(reason: Reason, language: str) -> dict[str, Any]:
         "category": reason.category,
         "category_title": category_title(reason.category, language) if reason.category else "",
         "by": reason.by,
+        "document": reason.document,
         "until": reason.until,
         "note": reason.note,
     }
@@ -172,6 +173,7 @@ def _reason_lines(reason: Reason, timezone: str, language: str, _: Translate) ->
         (_("List"), reason.list),
         (_("Category"), f"{category_title(reason.category, language)} ({reason.category})" if reason.category else ""),
         (_("Behind it"), reason.by),
+        (_("Document"), reason.document),
         (_("Reason given"), reason.note),
         (_("Until"), show_time(reason.until, timezone) if reason.until else ""),
     )
@@ -205,6 +207,6 @@ def _step_line(step: Step, found: Explanation, language: str, _: Translate) -> s
             said += _("; a teacher may not lift: {categories}").format(categories=titles)
     else:
         reason = step.verdict.reason
-        detail = "  ".join(part for part in (reason.rule, reason.list, reason.category, reason.by) if part)
+        detail = "  ".join(part for part in (reason.rule, reason.list, reason.category, reason.by, reason.document) if part)
         said = f"{_('block') if isinstance(step.verdict, Block) else _('allow')}  {detail}"
     return f"{mark} {step.rung.value} {title:<36} {said}"

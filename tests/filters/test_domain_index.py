@@ -271,7 +271,7 @@ class TestDamage:
             DomainIndex.open(bundle)
 
     @pytest.mark.parametrize(
-        "change", [{"format": 2}, {"byteorder": "middle"}, {"names": 3}, {"label_bytes": 3}, {"counts": (1,)}, {"files": {}}]
+        "change", [{"format": 3}, {"byteorder": "middle"}, {"names": 3}, {"label_bytes": 3}, {"counts": (1,)}, {"files": {}}]
     )
     def test_a_manifest_that_is_consistent_with_itself_only(self, bundle, change):
         from filters.bundle import _identity

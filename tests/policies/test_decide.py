@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from filters.domain_index import DomainIndex, Entry, write
+from filters.domain_index import DomainIndex, Entry, Source, write
 from policies.decide import Allow, Block, Reason, Rewrite, RuleTable, Rung, decide, decide_target, ladder
 from policies.model import YouTube
 from tests.policies.schools import NOTHING_LISTED, SOURCES, Lists, allow, block, policy, unblock, unsafe_policy
@@ -126,6 +126,16 @@ def test_ladder_explains_what_was_decided(name, held, verdict, rung):
 def test_reasons_name_rule_list_category_and_authority():
     reason = decide("www.casino.example", 1, policy(), LISTS).reason
     assert reason == Reason(Rung.CATEGORY, "casino.example", "list-gambling", "gambling", "authority-gambling")
+
+
+@pytest.mark.parametrize(("category", "rung"), [("unlawful", Rung.LOCKED_BLOCK), ("gambling", Rung.CATEGORY), ("help", Rung.LOCKED_ALLOW)])
+def test_reasons_name_the_order_behind_an_entry_what_it_is_for_and_until_when(tmp_path, category, rung):
+    order = Source("mandatory", category, authority="Công an tỉnh", document="12/QĐ-CAT", reason="lừa đảo", expires=2e9)
+    write(tmp_path, [("x.example", 0, 3)], [order, Source("l", "adult")])
+    reason = decide("a.x.example", 1, policy(), DomainIndex.open(tmp_path)).reason
+    assert reason == Reason(rung, "x.example", "mandatory", category, "Công an tỉnh", 2e9, "lừa đảo", "12/QĐ-CAT")
+    write(tmp_path, [("x.example", 0, 3)], [Source("l", category)])
+    assert decide("x.example", 1, policy(), DomainIndex.open(tmp_path)).reason.until is None
 
 
 def test_reasons_name_the_person_and_the_end():
