@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from blocklists.compile import CompileRefused, ListInput, compile_lists, previous_counts, read_path
-from blocklists.fetch import Fetcher, Unavailable
+from blocklists.fetch import Fetched, Fetcher, Unavailable
 from blocklists.install import current, install
 from blocklists.report import BuildReport
 from blocklists.sources import ListSource
@@ -34,7 +34,7 @@ def build(
     ``compile_lists`` lets it overrule, and builds without lists that cannot be had. Raises CompileRefused, Busy, OSError.
     """
     previous, notes = _previous(directory)
-    inputs, missing, changed_at = _gather(sources, fetcher, progress)
+    inputs, missing, changed_at = gather(sources, fetcher.fetch, progress)
     lost = [reason for name, reason in missing.items() if name in previous]
     if lost and not force:
         raise CompileRefused(lost)
@@ -61,10 +61,22 @@ def _previous(directory: Path) -> tuple[Mapping[str, int], tuple[str, ...]]:
         return {}, (f"the bundle in force is damaged ({error}); nothing was compared with it",)
 
 
-def _gather(
-    sources: Iterable[ListSource], fetcher: Fetcher, progress: Callable[[str], None]
+def _changed_at(path: Path) -> float:
+    """Unix seconds of the last change of a file, or of the newest file in a folder; 0 if there is none."""
+    files = [path, *path.iterdir()] if path.is_dir() else [path]
+    return max((file.stat().st_mtime for file in files if file.is_file()), default=0.0)
+
+
+def gather(
+    sources: Iterable[ListSource],
+    fetch: Callable[[str], Fetched],
+    progress: Callable[[str], None] = lambda _: None,
+    dated: Callable[[Path], float] = _changed_at,
 ) -> tuple[list[ListInput], dict[str, str], float]:
-    """What can be compiled, why the rest cannot (by name), and the last change among the former."""
+    """What can be compiled, why the rest cannot (by name), and the last change among the former.
+
+    ``fetch``: a list's URL -> its bytes; raises Unavailable. ``dated``: the path of a list on disk -> when it changed.
+    """
     inputs: list[ListInput] = []
     missing: dict[str, str] = {}
     changed_at = 0.0
@@ -72,22 +84,16 @@ def _gather(
         progress(source.name)
         if source.path is not None:
             inputs.append(ListInput(source, partial(read_path, source.path, source.format)))
-            changed_at = max(changed_at, _changed_at(source.path))
+            changed_at = max(changed_at, dated(source.path))
             continue
         try:
-            fetched = fetcher.fetch(source.url)
+            fetched = fetch(source.url)
         except Unavailable as error:
             missing[source.name] = f"{source.name}: left out: {error}"
             continue
         inputs.append(ListInput(source, fetched.read, fetched.notes))
         changed_at = max(changed_at, fetched.changed_at)
     return inputs, missing, float(int(changed_at))
-
-
-def _changed_at(path: Path) -> float:
-    """Unix seconds of the last change of a file, or of the newest file in a folder; 0 if there is none."""
-    files = [path, *path.iterdir()] if path.is_dir() else [path]
-    return max((file.stat().st_mtime for file in files if file.is_file()), default=0.0)
 
 
 def examine(source: ListSource) -> BuildReport:

@@ -22,7 +22,7 @@ from filters.category import CATEGORIES
 PACKAGED = Path(__file__).with_name("sources.yaml")
 TEST_SOURCE = "manglanh-test"
 """the built-in list of the categories' test names; no other list may have its name"""
-_KEYS = ("name", "category", "format", "path", "url", "licence", "authority", "document", "may_name")
+_KEYS = ("name", "category", "format", "path", "url", "licence", "attribution", "authority", "document", "may_name")
 _REQUIRED = ("name", "category", "format", "licence")
 
 
@@ -37,6 +37,8 @@ class ListSource:
     path: Path | None = None
     """absolute, or relative to the working directory; what stands in the file is relative to the file"""
     url: str = ""
+    attribution: str = ""
+    """whom the licence wants named; it travels in the build report"""
     authority: str = ""
     document: str = ""
     may_name: frozenset[str] = frozenset()

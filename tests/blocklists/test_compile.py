@@ -239,6 +239,12 @@ class TestGuards:
             compile_lists(tmp_path, [listed], previous={"list": before})
         compile_lists(tmp_path, [listed], previous={"list": before}, force=True)
 
+    @pytest.mark.parametrize("damage", ["<html>", ""])
+    def test_what_force_does_not_mend_is_not_called_a_shrunk_list(self, tmp_path, damage):
+        with pytest.raises(CompileRefused) as refused:
+            compile_lists(tmp_path, [given_list(damage)], previous={"list": 100})
+        assert "shrank" not in str(refused.value)
+
     def test_a_list_that_was_taken_out_is_no_shrinking(self, tmp_path):
         compile_lists(tmp_path, [given_list("q.com")], previous={"list": 1, "gone": 1000})
 

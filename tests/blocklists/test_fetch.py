@@ -2,69 +2,32 @@
 
 import gzip
 import io
+import os
 import tarfile
-import threading
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from blocklists.fetch import Fetcher, Limits, Unavailable, unpack
 from blocklists.rule import ListRefused
-
-
-@dataclass
-class Page:
-    body: bytes = b"x.example\n"
-    status: int = 200
-    headers: dict = field(default_factory=dict)
-
-
-class Server(ThreadingHTTPServer):
-    """Serves ``pages`` by path, answers If-None-Match by their ETag, and remembers what was asked."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.pages: dict[str, Page] = {}
-        self.asked: list[tuple[str, str]] = []
-
-    def url(self, path):
-        return f"http://127.0.0.1:{self.server_port}{path}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        page = self.server.pages.get(self.path, Page(b"<html>no such page", 404))
-        seen = self.headers.get("If-None-Match") or self.headers.get("If-Modified-Since") or ""
-        self.server.asked.append((self.path, seen))
-        status = 304 if seen and seen in page.headers.values() else page.status
-        self.send_response(status)
-        for name, value in page.headers.items():
-            self.send_header(name, value)
-        body = b"" if status == 304 else page.body
-        self.send_header("Content-Length", page.headers.get("Content-Length", str(len(body))))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
+from tests.blocklists.list_server import Page, serving
 
 
 @pytest.fixture
 def server():
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving() as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture
-def fetcher(tmp_path):
-    fetching = Fetcher(tmp_path / "cache", limits=Limits(download=10_000, unpacked=50_000, seconds=5, connect=2))
+def pauses() -> list[float]:
+    """the pauses between attempts, which nobody waits for"""
+    return []
+
+
+@pytest.fixture
+def fetcher(tmp_path, pauses):
+    limits = Limits(download=10_000, unpacked=50_000, seconds=60, connect=2)
+    fetching = Fetcher(tmp_path / "cache", limits=limits, sleep=pauses.append)
     yield fetching
     fetching.close()
 
@@ -220,3 +183,107 @@ def test_https_is_not_led_to_http(tmp_path):
         pytest.raises(Unavailable, match="from https to http"),
     ):
         Fetcher(tmp_path, client).fetch("https://x.example/l")
+
+
+@pytest.mark.parametrize(
+    ("faults", "waited"),
+    [
+        ([Page(b"", 500)], [1.0]),
+        ([Page(b"", 503, {"Retry-After": "7"}), Page(b"", 429)], [7.0, 2.0]),
+        ([Page(b"x.exa", headers={"Content-Length": "500"})], [1.0]),
+        ([Page(b"", 502, {"Retry-After": "Wed, 01 Jul 2026 00:00:00 GMT"})], [1.0]),
+    ],
+)
+def test_a_fault_that_passes_is_overcome(server, fetcher, pauses, faults, waited):
+    server.pages["/l"] = Page()
+    server.once = list(faults)
+    fetched = fetcher.fetch(server.url("/l"))
+    assert (fetched.read(), fetched.notes, pauses) == ({"": b"x.example\n"}, (), waited)
+
+
+@pytest.mark.parametrize(
+    "page", [Page(b"", 404), Page(b"", 403), Page(b"<html>"), Page(b""), Page(b"a" * 10_001), Page(b"", 302, {"Location": "/l"})]
+)
+def test_a_fault_that_does_not_pass_is_not_tried_again(server, fetcher, pauses, page):
+    server.pages["/l"] = page
+    with pytest.raises(Unavailable):
+        fetcher.fetch(server.url("/l"))
+    assert pauses == []
+
+
+def test_attempts_and_the_wait_for_them_are_bounded(server, fetcher, pauses):
+    server.pages["/l"] = Page(b"", 500)
+    with pytest.raises(Unavailable, match="500"):
+        fetcher.fetch(server.url("/l"))
+    assert pauses == [1.0, 2.0]
+    server.pages["/l"] = Page(b"", 503, {"Retry-After": "3600"})
+    with pytest.raises(Unavailable, match="503"):
+        fetcher.fetch(server.url("/l"))
+    assert pauses == [1.0, 2.0], "an hour is longer than the time for a list"
+
+
+def test_a_list_that_trickles_ends_with_the_time_for_it(server, tmp_path):
+    server.pages["/l"] = Page(headers={"Content-Length": "5000"}, trickle=True)
+    with Fetcher(tmp_path, limits=Limits(seconds=0.2)) as fetcher, pytest.raises(Unavailable, match="not finished after"):
+        fetcher.fetch(server.url("/l"))
+
+
+def test_an_endless_list_ends_at_its_limit(server, tmp_path):
+    server.pages["/l"] = Page(headers={"Content-Length": str(10**12)}, trickle=True)
+    with Fetcher(tmp_path, limits=Limits(download=5)) as fetcher, pytest.raises(Unavailable, match="larger than 5 bytes"):
+        fetcher.fetch(server.url("/l"))
+
+
+def test_progress_is_heard_in_bytes(server, fetcher):
+    server.pages["/l"] = Page(b"x.example\n" * 500)
+    heard = []
+    fetcher.fetch(server.url("/l"), lambda *what: heard.append(what))
+    assert heard[-1] == (server.url("/l"), 5000, 5000)
+
+
+class TestKept:
+    def test_needs_no_network(self, server, fetcher):
+        server.pages["/l"] = Page()
+        fetcher.fetch(server.url("/l"))
+        asked = len(server.asked)
+        assert fetcher.kept(server.url("/l")).read() == {"": b"x.example\n"}
+        assert len(server.asked) == asked
+        with pytest.raises(Unavailable, match="not fetched yet"):
+            fetcher.kept(server.url("/other"))
+
+    def test_remembers_that_it_could_not_be_refreshed_until_it_could(self, server, fetcher):
+        url = server.url("/l")
+        server.pages["/l"] = Page(headers={"ETag": '"v1"'})
+        fetcher.fetch(url)
+        server.pages["/l"] = Page(b"", 404)
+        fetcher.fetch(url)
+        (note,) = fetcher.kept(url).notes
+        assert "404" in note
+        server.pages["/l"] = Page(headers={"ETag": '"v1"'})
+        fetcher.fetch(url)
+        assert server.asked[-1] == ("/l", '"v1"')
+        assert fetcher.kept(url).notes == ()
+
+    def test_knows_when_it_was_last_found_fresh(self, server, fetcher, monkeypatch):
+        url = server.url("/l")
+        server.pages["/l"] = Page(headers={"ETag": '"v1"'})
+        for now, page in ((1000.0, Page(headers={"ETag": '"v1"'})), (2000.0, None), (3000.0, Page(b"", 404))):
+            monkeypatch.setattr("blocklists.fetch.time.time", lambda now=now: now)
+            server.pages["/l"] = page or server.pages["/l"]
+            fetcher.fetch(url)
+        assert fetcher.kept(url).refreshed_at == 2000.0
+
+    def test_is_as_old_as_its_file_where_nothing_was_noted(self, server, fetcher, tmp_path):
+        server.pages["/l"] = Page()
+        fetcher.fetch(server.url("/l"))
+        (note,), (data,) = tmp_path.glob("cache/*.json"), tmp_path.glob("cache/*.data")
+        note.unlink()
+        os.utime(data, (5000, 5000))
+        assert fetcher.kept(server.url("/l")).refreshed_at == 5000.0
+
+    def test_has_the_date_of_the_first_answer_with_these_bytes(self, server, fetcher):
+        url = server.url("/l")
+        for day, body, expected in ((1, b"x.example", 1), (2, b"x.example", 1), (3, b"y.example", 3)):
+            server.pages["/l"] = Page(body, headers={"Date": f"Wed, 0{day} Jul 2026 00:00:00 GMT"})
+            fetcher.fetch(url)
+            assert fetcher.kept(url).changed_at == 1782864000.0 + 86400 * (expected - 1)

@@ -60,7 +60,7 @@ def test_a_good_file():
         ("{name: a, category: ads, format: hosts, path: p, licence: l, may_name: [gogle.com]}",
          ["s.yaml:2:77: sources.1.may_name: gogle.com is not guarded, did you mean 'google.com'?"]),
         ("{name: a, category: ads, format: hosts, path: p, licence: l, may_name: google.com}", ["s.yaml:2:76: sources.1.may_name: must be a list of names"]),
-        ("just a text", ["s.yaml:2:5: sources.1: must have keys (name, category, format, path, url, licence, authority, document, may_name)"]),
+        ("just a text", ["s.yaml:2:5: sources.1: must have keys (name, category, format, path, url, licence, attribution, authority, document, may_name)"]),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_place(entry, expected):
