@@ -12,7 +12,7 @@ docs/metrics.md explains each of them (a test compares the two).
 import fcntl
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
@@ -60,9 +60,20 @@ METRICS: tuple[Metric, ...] = (
     Metric("manglanh_config_reload_failed", "gauge", (), "1 while a newer school file is refused", "livemax"),
     Metric("manglanh_clock_trusted", "gauge", (), "1 when the clock is synchronised", "livemin"),
     Metric("manglanh_errors_total", "counter", (), "Bugs while deciding; each was answered SERVFAIL"),
+    Metric("manglanh_update_release_version", "gauge", (), "The publisher's release that was last taken (its snapshot)", "supervisor"),
+    Metric("manglanh_update_channel_version", "gauge", ("channel",), "Which version of a channel is in force", "supervisor"),
+    Metric("manglanh_update_checked_timestamp_seconds", "gauge", (), "When the publisher was last asked", "supervisor"),
+    Metric("manglanh_update_success_timestamp_seconds", "gauge", (), "When all that it publishes was last in force", "supervisor"),
+    Metric("manglanh_update_expiry_timestamp_seconds", "gauge", (), "When the first of all signatures lapses", "supervisor"),
+    Metric("manglanh_update_rolled_back", "gauge", (), "1 while somebody here has gone back to earlier lists", "supervisor"),
+    Metric("manglanh_update_trouble", "gauge", ("kind",), "1 while this is wrong", "supervisor"),
+    Metric("manglanh_update_transferred_bytes_total", "counter", ("direction",), "Bytes of HTTP, heads and bodies", "supervisor"),
+    Metric("manglanh_update_requests_total", "counter", (), "Requests to the publisher", "supervisor"),
     Metric("manglanh_workers", "gauge", (), "Workers that run", "supervisor"),
     Metric("manglanh_worker_restarts_total", "counter", (), "Workers that died and were started again", "supervisor"),
 )
+Samples = Iterable[tuple[str, tuple[str, ...], float]]
+"""metric, labels, value"""
 _BY_NAME = {metric.name: metric for metric in METRICS}
 
 
@@ -283,8 +294,10 @@ class Endpoint:
         self._thread.join()
 
 
-def serve(address: str, directory: Path, supervision: Callable[[], Supervision]) -> Endpoint:
+def serve(address: str, directory: Path, supervision: Callable[[], Supervision], lists: Callable[[], Samples] = lambda: ()) -> Endpoint:
     """Serve the sum of all workers' metrics on ``address`` (``127.0.0.1:9153``, ``[::1]:9153``), and nowhere else.
+
+    ``lists`` says at each scrape how fresh the lists are (gateway/list_freshness.py).
 
     It runs in a thread of the calling process, so workers must be started afresh (spawned), not forked from it later.
     Raises OSError when the address is taken, ValueError when it is none.
@@ -295,17 +308,18 @@ def serve(address: str, directory: Path, supervision: Callable[[], Supervision])
 
     registry = CollectorRegistry()
     workers = MultiProcessCollector(None, path=str(directory))  # type: ignore[no-untyped-call]
-    registry.register(_Collector(directory, workers, supervision))
+    registry.register(_Collector(directory, workers, supervision, lists))
     return Endpoint(*start_http_server(port, host, registry))
 
 
 class _Collector:
     """What is served at a scrape: the workers' files, without the gauges of dead ones, and what only the supervisor knows."""
 
-    def __init__(self, directory: Path, workers: Any, supervision: Callable[[], Supervision]) -> None:
+    def __init__(self, directory: Path, workers: Any, supervision: Callable[[], Supervision], lists: Callable[[], Samples]) -> None:
         self._directory = directory
         self._workers = workers
         self._supervision = supervision
+        self._lists = lists
 
     def collect(self) -> Iterator[Any]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415
@@ -316,3 +330,10 @@ class _Collector:
         workers, restarts = self._supervision()
         yield GaugeMetricFamily("manglanh_workers", _BY_NAME["manglanh_workers"].help, workers)
         yield CounterMetricFamily("manglanh_worker_restarts", _BY_NAME["manglanh_worker_restarts_total"].help, restarts)
+        families: dict[str, Any] = {}
+        for name, labels, value in self._lists():
+            metric = _BY_NAME[name]
+            kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+            family = families.setdefault(name, kind(name.removesuffix("_total"), metric.help, labels=metric.labels))
+            family.add_metric(labels, value)
+        yield from families.values()

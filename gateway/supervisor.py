@@ -13,10 +13,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.companion import Companion
 from gateway.runtime import forget_reports, read_report, read_reports
 from policies.load import ConfigError, load
 from policies.model import SchoolFile
@@ -72,6 +73,8 @@ class Supervisor:
         self.texts = runtime / "texts.json"
         self.texts.write_text(json.dumps(dict(texts), ensure_ascii=False), encoding="utf-8")
         self.slots = [Slot(index) for index in range(worker_count(self.file))]
+        self.companion: Companion | None = None
+        """the control process, where this supervisor starts it too"""
         self.restarts = 0
         self.stopping = False
         self.reload_due = False
@@ -235,13 +238,18 @@ def run(
     metrics: str | None,
     texts: Mapping[str, str],
     runtime: Path,
+    control: Sequence[str] = (),
     on_ready: Callable[[], None] | None = None,
 ) -> int:
-    """Serve until SIGTERM or SIGINT. -> the exit code: 0, 1 where a worker cannot start, 2 for a bad school file."""
+    """Serve until SIGTERM or SIGINT. -> the exit code: 0, 1 where a worker cannot start, 2 for a bad school file.
+
+    ``control``: the command that keeps the lists up to date; empty: somebody else starts it, or nobody.
+    """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         runtime.mkdir(mode=0o750, parents=True, exist_ok=True)
         supervisor = Supervisor(config, starter, texts, runtime, with_metrics=metrics is not None)
+        supervisor.companion = Companion(control) if control else None
     except ConfigError as error:
         log.critical("%s", error)
         return BAD_CONFIG
@@ -274,11 +282,15 @@ def _supervise(supervisor: Supervisor, metrics: str | None, on_ready: Callable[[
             on_ready()
         while not supervisor.stopping:
             supervisor.look_after()
+            if supervisor.companion is not None:
+                supervisor.companion.look_after()
             time.sleep(LOOK_EVERY)
     except OSError as error:
         log.critical("cannot start: %s", error)
         return 1
     finally:
+        if supervisor.companion is not None:
+            supervisor.companion.stop()
         supervisor.stop()
         if endpoint is not None:
             endpoint.close()
@@ -288,6 +300,7 @@ def _supervise(supervisor: Supervisor, metrics: str | None, on_ready: Callable[[
 def _metrics_endpoint(supervisor: Supervisor, metrics: str | None) -> "Endpoint | None":
     if metrics is None or supervisor.metrics is None:
         return None
+    from gateway.list_freshness import samples  # noqa: PLC0415 - as the next
     from gateway.metrics import Supervision, prepare, serve  # noqa: PLC0415 - prometheus-client, only where it is wanted
 
     prepare(supervisor.metrics)
@@ -295,7 +308,7 @@ def _metrics_endpoint(supervisor: Supervisor, metrics: str | None) -> "Endpoint 
     def supervision() -> Supervision:
         return Supervision(sum(slot.alive() for slot in supervisor.slots), supervisor.restarts)
 
-    return serve(metrics, supervisor.metrics, supervision)
+    return serve(metrics, supervisor.metrics, supervision, lambda: samples(supervisor.file.lists.directory))
 
 
 def worker_count(file: SchoolFile) -> int:

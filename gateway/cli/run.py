@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,7 @@ def resolver(context: typer.Context, config: CONFIG = None, metrics: METRICS = "
 
 
 def run(context: typer.Context, config: CONFIG = None, metrics: METRICS = TRIAL_METRICS) -> None:
-    """Run the whole box for a trial: the resolver, with metrics. In production systemd starts it."""
+    """Run the whole box for a trial: the resolver with metrics, and the control process. In production systemd starts them."""
     _serve(context, config, metrics, trial=True)
 
 
@@ -44,9 +45,9 @@ def _serve(context: typer.Context, config: Path | None, metrics: str, *, trial: 
         raise CommandError(_("--metrics {text}: {why}").format(text=metrics, why=error), BAD_USE) from None
     except OSError as error:
         raise CommandError(_("No directory for the sockets: {why}").format(why=error)) from None
-    raise typer.Exit(
-        supervisor.run(path, starter=starter, metrics=metrics or None, texts=block_texts(file.school.language), runtime=runtime)
-    )
+    control = (sys.executable, "-m", "gateway.cli", "control", "--config", str(path), "--attached") if trial else ()
+    texts = block_texts(file.school.language)
+    raise typer.Exit(supervisor.run(path, starter=starter, metrics=metrics or None, texts=texts, runtime=runtime, control=control))
 
 
 def fresh_starter(runtime: Path) -> Path:

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blocklists.compare import Change, compare
+from blocklists.overlay import write_overlay
 from filters.bundle import ALLOW_BELOW, ALLOW_SELF
 from filters.domain_index import DomainIndex, Source, write
 
@@ -28,6 +29,24 @@ def test_it_agrees_with_sets(tmp_path_factory, before, after):
     assert {change.name: (change.before, change.after) for change in found.first} == {
         name: (old.get(name, ()), new.get(name, ())) for name in set(old) | set(new) if old.get(name) != new.get(name)
     }
+
+
+def overlaid(folder, base, listed):
+    """The overlay upon ``base`` that lists just this."""
+    index = opened(folder / "full", listed)
+    if index.identity == base.identity:
+        return base
+    write_overlay(folder / "overlay", base, index)
+    return DomainIndex.open(folder / "overlay", base)
+
+
+@settings(max_examples=60, deadline=None)
+@given(NAMES, NAMES, NAMES)
+def test_overlays_on_one_base_compare_as_what_they_say(tmp_path_factory, base, before, after):
+    folder = tmp_path_factory.mktemp("bundles")
+    below = opened(folder / "base", base)
+    old, new = overlaid(folder / "a", below, before), overlaid(folder / "b", below, after)
+    assert compare(old, new, first=100) == compare(opened(folder / "c", before), opened(folder / "d", after), first=100)
 
 
 def test_a_name_that_moves_between_lists_of_one_category_has_not_changed(tmp_path):

@@ -8,7 +8,8 @@ import pytest
 from blocklists.build import build
 from blocklists.compile import CompileRefused
 from blocklists.fetch import Fetcher
-from blocklists.install import Busy, _lock, current, install
+from blocklists.install import Busy, _lock, current, install, place, previous
+from blocklists.overlay import compose
 from blocklists.sources import ListSource
 from filters.bundle import NAMES
 from filters.domain_index import BadBundle, DomainIndex, Source, write
@@ -94,6 +95,97 @@ def test_two_at_once_do_not_mix(tmp_path):
 
 def test_nothing_is_in_force_at_first(tmp_path):
     assert current(tmp_path) is None
+
+
+def upon(base: Path, *added: str):
+    """An overlay that adds names to the bundle in ``base``."""
+    return lambda fresh: compose(fresh, DomainIndex.open(base), [(name, Source("mandatory", "unlawful")) for name in added])
+
+
+class TestBases:
+    def test_a_base_is_placed_without_being_in_force(self, tmp_path):
+        serving = install(tmp_path, bundle_of("a.example"))
+        base = place(tmp_path, bundle_of("b.example"))
+        assert (current(tmp_path), previous(tmp_path)) == (serving, None)
+        assert folders(tmp_path) == sorted([serving.name, base.name])
+        assert place(tmp_path, bundle_of("b.example")) == base
+
+    def test_the_bases_of_the_last_two_are_kept_and_no_others(self, tmp_path):
+        first, second, third = (place(tmp_path, bundle_of(f"{letter}.example")) for letter in "abc")
+        one = install(tmp_path, upon(first, "x.example"))
+        assert folders(tmp_path) == sorted([first.name, one.name])  # what nothing lies over is gone at the next change
+        second = place(tmp_path, bundle_of("b.example"))
+        two = install(tmp_path, upon(second, "x.example"))
+        assert folders(tmp_path) == sorted([first.name, second.name, one.name, two.name])
+        third = place(tmp_path, bundle_of("c.example"))
+        three = install(tmp_path, upon(third, "x.example"))
+        assert folders(tmp_path) == sorted([second.name, third.name, two.name, three.name])
+        assert names(tmp_path) == {"c.example", "x.example"}
+        assert previous(tmp_path) == two
+
+    def test_two_overlays_upon_one_base(self, tmp_path):
+        base = place(tmp_path, bundle_of("a.example"))
+        made = [install(tmp_path, upon(base, name)) for name in ("x.example", "y.example", "z.example")]
+        assert folders(tmp_path) == sorted([base.name, made[1].name, made[2].name])
+
+    def test_an_overlay_without_its_base_is_not_installed(self, tmp_path):
+        serving = install(tmp_path, bundle_of("a.example"))
+        (tmp_path / "elsewhere").mkdir()
+        base = place(tmp_path / "elsewhere", bundle_of("b.example"))
+        with pytest.raises(BadBundle, match="its base"):
+            install(tmp_path, upon(base, "x.example"))
+        assert current(tmp_path) == serving
+
+    def test_a_damaged_previous_bundle_does_not_stop_an_installation(self, tmp_path):
+        base = place(tmp_path, bundle_of("a.example"))
+        first = install(tmp_path, upon(base, "x.example"))
+        (first / "bundle.json").write_bytes(b"damaged")
+        second = install(tmp_path, bundle_of("b.example"))
+        assert (current(tmp_path), previous(tmp_path)) == (second, first)
+
+    def test_whatever_else_lies_there_stays(self, tmp_path):
+        (tmp_path / "tuf" / "metadata").mkdir(parents=True)
+        (tmp_path / "update.json").write_text("{}")
+        install(tmp_path, bundle_of("a.example"))
+        install(tmp_path, bundle_of("b.example"))
+        assert (tmp_path / "tuf" / "metadata").is_dir()
+        assert (tmp_path / "update.json").exists()
+
+
+class TestPrevious:
+    def test_it_is_the_bundle_before(self, tmp_path):
+        assert previous(tmp_path) is None
+        first = install(tmp_path, bundle_of("a.example"))
+        assert previous(tmp_path) is None
+        install(tmp_path, bundle_of("b.example"))
+        assert previous(tmp_path) == first
+
+    def test_the_same_bundle_again_has_the_same_one_before_it(self, tmp_path):
+        first = install(tmp_path, bundle_of("a.example"))
+        second = install(tmp_path, bundle_of("b.example"))
+        install(tmp_path, bundle_of("b.example"))
+        assert previous(tmp_path) == first
+        install(tmp_path, bundle_of("a.example"))
+        assert (current(tmp_path), previous(tmp_path)) == (first, second)
+
+    def test_a_power_cut_between_the_two_links_leaves_the_old_bundle_and_none_before(self, tmp_path, monkeypatch):
+        from blocklists import install as installing
+
+        first = install(tmp_path, bundle_of("a.example"))
+        point = installing._point
+
+        def cut(directory, name, identity):
+            if name == "current":
+                raise KeyboardInterrupt
+            point(directory, name, identity)
+
+        monkeypatch.setattr(installing, "_point", cut)
+        with pytest.raises(KeyboardInterrupt):
+            install(tmp_path, bundle_of("b.example"))
+        assert (current(tmp_path), previous(tmp_path)) == (first, None)
+        monkeypatch.undo()
+        install(tmp_path, bundle_of("b.example"))
+        assert previous(tmp_path) == first
 
 
 class TestBuild:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway import runtime, supervisor, worker
-from gateway.cli import school
+from gateway import companion, runtime, supervisor, worker
+from gateway.cli import compilation, school
 from policies.model import Lists, SchoolFile
 from tests.documents import GUIDES, ROOT, fault
 
 UNITS = ROOT / "deploy" / "systemd"
-RESOLVER, LISTS, TIMER = "manglanh-resolver.service", "manglanh-lists.service", "manglanh-lists.timer"
-SERVICES = (RESOLVER, LISTS)
+RESOLVER, CONTROL = "manglanh-resolver.service", "manglanh-control.service"
+SERVICES = (RESOLVER, CONTROL)
 PROGRAM = "/opt/manglanh/.venv/bin/manglanh"
 
 HARDENED = {
@@ -78,17 +78,25 @@ def test_a_service_is_hardened(unit, key, value):
 def test_the_resolver_may_open_port_53_and_nothing_else():
     for key in ("AmbientCapabilities", "CapabilityBoundingSet"):
         assert one(RESOLVER, f"Service.{key}") == "CAP_NET_BIND_SERVICE"
-        assert one(LISTS, f"Service.{key}") == ""
+        assert one(CONTROL, f"Service.{key}") == ""
     assert set(one(RESOLVER, "Service.RestrictAddressFamilies").split()) == {"AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK"}
-    assert "AF_NETLINK" not in one(LISTS, "Service.RestrictAddressFamilies")
+    assert "AF_NETLINK" not in one(CONTROL, "Service.RestrictAddressFamilies")
 
 
-def test_timetables_never_held_because_the_sandbox_hid_whether_the_clock_is_synchronised():
-    assert not settings(RESOLVER).get("Service.ProtectClock"), "it would refuse adjtimex(2), and gateway/clock.py would trust no clock"
-    *_, refused, last = settings(RESOLVER)["Service.SystemCallFilter"]
+@pytest.mark.parametrize("unit", SERVICES)
+def test_timetables_never_held_because_the_sandbox_hid_whether_the_clock_is_synchronised(unit):
+    assert not settings(unit).get("Service.ProtectClock"), "it would refuse adjtimex(2), and gateway/clock.py would trust no clock"
+    *_, refused, last = settings(unit)["Service.SystemCallFilter"]
     assert refused.startswith("~@privileged"), "@privileged has @clock in it"
     assert {"clock_adjtime", "clock_adjtime64"} <= set(last.split())
-    assert not settings(RESOLVER).get("Service.ProcSubset"), "gateway/clock.py reads /proc/cpuinfo"
+    assert not settings(unit).get("Service.ProcSubset"), "gateway/clock.py reads /proc/cpuinfo"
+
+
+def test_compiling_may_step_behind_everybody_else():
+    """What gateway/cli/compilation.py asks for; @resources has it, and is refused as a whole before."""
+    assert {"setpriority", "sched_setscheduler"} <= set(settings(CONTROL)["Service.SystemCallFilter"][-1].split())
+    assert int(one(CONTROL, "Service.OOMScoreAdjust")) < int(compilation.EXPENDABLE)
+    assert int(one(CONTROL, "Service.OOMScoreAdjust")) > int(one(RESOLVER, "Service.OOMScoreAdjust"))
 
 
 @pytest.mark.parametrize("unit", SERVICES)
@@ -98,11 +106,12 @@ def test_system_calls_are_listed_and_privileged_ones_refused(unit):
     assert "~@privileged @resources" in filters
 
 
-def test_a_bad_school_file_is_not_tried_again_and_everything_else_is():
-    assert supervisor.BAD_CONFIG == worker.EX_CONFIG == int(one(RESOLVER, "Service.RestartPreventExitStatus"))
-    assert one(RESOLVER, "Service.Restart") == "always"
-    assert one(RESOLVER, "Unit.StartLimitIntervalSec") == "0"
-    assert one(RESOLVER, "Service.OOMPolicy") == "continue", "the supervisor replaces a worker that the kernel killed"
+@pytest.mark.parametrize("unit", SERVICES)
+def test_a_bad_school_file_is_not_tried_again_and_everything_else_is(unit):
+    assert supervisor.BAD_CONFIG == worker.EX_CONFIG == companion.REFUSED == int(one(unit, "Service.RestartPreventExitStatus"))
+    assert one(unit, "Service.Restart") == "always"
+    assert one(unit, "Unit.StartLimitIntervalSec") == "0"
+    assert one(unit, "Service.OOMPolicy") == "continue", "the supervisor replaces a worker that the kernel killed, control what it compiles"
 
 
 def test_it_is_reloaded_and_stopped_as_the_supervisor_expects():
@@ -112,11 +121,9 @@ def test_it_is_reloaded_and_stopped_as_the_supervisor_expects():
 
 
 def test_places_are_those_of_the_program():
-    words = shlex.split(one(RESOLVER, "Service.ExecStart"))
-    assert words[words.index("--config") + 1] == str(school.SYSTEM)
-    words = shlex.split(one(LISTS, "Service.ExecStart"))
-    assert words[words.index("--out") + 1] == str(Lists().directory)
     for unit in SERVICES:
+        words = shlex.split(one(unit, "Service.ExecStart"))
+        assert words[words.index("--config") + 1] == str(school.SYSTEM)
         state = Path("/var/lib") / one(unit, "Service.StateDirectory")
         assert state in Lists().directory.parents
         assert state in SchoolFile.model_fields["state"].default.parents
@@ -132,15 +139,7 @@ def test_memory_processes_and_files_are_bounded(unit):
         assert int(one(unit, "Service.LimitNOFILE")) >= 2 * (most.pending + most.tcp_connections), "half of it is for upstreams"
 
 
-def test_the_timer_spreads_the_schools_over_the_night_and_catches_up():
-    assert one(TIMER, "Timer.Unit") == LISTS
-    assert one(TIMER, "Timer.Persistent") == "yes"
-    assert one(TIMER, "Timer.RandomizedDelaySec") == "2h"
-    assert one(TIMER, "Install.WantedBy") == "timers.target"
-    assert not settings(LISTS).get("Install.WantedBy"), "only the timer starts it"
-
-
-@pytest.mark.parametrize("unit", [*SERVICES, TIMER])
+@pytest.mark.parametrize("unit", SERVICES)
 def test_the_guide_installs_the_unit_and_the_unit_s_documentation_exists(unit):
     guide = (GUIDES / "install.en.md").read_text("utf-8")
     assert "deploy/systemd/manglanh-*" in guide
@@ -152,7 +151,7 @@ def test_the_guide_installs_the_unit_and_the_unit_s_documentation_exists(unit):
 
 def test_systemd_finds_no_fault(tmp_path):
     """``systemd-analyze verify``, where there is one; the program's place is put to a program that exists here."""
-    for unit in (*SERVICES, TIMER):
+    for unit in SERVICES:
         text = (UNITS / unit).read_text("utf-8")
         assert text.count("[Unit]") == 1
         (tmp_path / unit).write_text(text.replace(PROGRAM, sys.executable), "utf-8")
