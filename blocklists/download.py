@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from pathlib import Path
 from ssl import create_default_context
 from typing import Any, BinaryIO, NamedTuple
@@ -188,9 +189,12 @@ class Downloader:
                     yield answer
                 return
             response = self._ask(url, headers)
+            chunks = response.iter_raw()  # as they come: the clock looks at each
             try:
-                yield _Answer(response.status_code, response.headers, response.iter_raw())  # as they come: the clock looks at each
+                yield _Answer(response.status_code, response.headers, chunks)
             finally:
+                if response.status_code not in {httpx.codes.OK, httpx.codes.PARTIAL_CONTENT}:
+                    _read_away(chunks)
                 response.close()
                 self._count(response)
         except httpx.TimeoutException:
@@ -260,6 +264,13 @@ class MetadataFetcher(FetcherInterface):
         if url in self.ready:
             return iter((self.ready.pop(url),))
         return self._downloader.pieces(url)
+
+
+def _read_away(chunks: Iterator[bytes]) -> None:
+    """The few bytes of a 304 or a 404, at most: with anything unread httpx gives up the connection, and each poll would cost a TLS handshake."""
+    with suppress(httpx.HTTPError, httpx.StreamError):
+        for _ in islice(chunks, 3):
+            pass
 
 
 def _head_size(headers: httpx.Headers) -> int:

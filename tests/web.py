@@ -19,6 +19,7 @@ class Web(ThreadingHTTPServer):
         """path and headers (names in lower case) of every request"""
         self.misbehave: list[Callable[[_Handler, str], bool]] = []
         """asked in turn with each request; True: it has answered"""
+        self.connections = 0
         self.ranges = True
         self.compress = False
         self.stopped = threading.Event()
@@ -39,6 +40,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # head and body are two writes: 40 ms for each answer otherwise
     server: Web
+
+    def setup(self) -> None:
+        self.server.connections += 1
+        super().setup()
 
     def do_GET(self) -> None:
         self.server.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))

@@ -260,6 +260,18 @@ def test_unchanged_costs_a_few_hundred_bytes(web, downloader):
     assert downloader.traffic.requests == 2
 
 
+def test_one_connection_serves_many_polls(web, downloader):
+    """Each 304 and each 404 closed its connection, so that every poll paid a TLS handshake."""
+    (web.folder / "timestamp.json").write_bytes(b"{}")
+    url = f"{web.url}/timestamp.json"
+    _, known = downloader.changed(url, Validators(), 100)
+    for _ in range(3):
+        assert downloader.changed(url, known, 100) is None
+        with pytest.raises(DownloadHTTPError):
+            downloader.small(f"{web.url}/2.root.json", 100)
+    assert web.connections == 1
+
+
 def test_unchanged_is_not_believed_of_a_server_that_was_told_nothing(web, downloader):
     web.misbehave.append(lambda handler, _: handler.answer(304) or True)
     with pytest.raises(DownloadError):
