@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import Metadata, Signed, TargetFile
+from tuf.api.metadata import Metadata, Signed, TargetFile, Targets
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from blocklists.channels import Channel, target_paths
@@ -40,6 +40,8 @@ class Repository:
     def refresh(self) -> None:
         """Root, timestamp, snapshot, targets (TUF specification 1.0, sections 5.3 to 5.6)."""
         self._updater.refresh()
+        if any(isinstance(signed, Targets) and signed.targets for _, signed in self._signed("targets")):
+            raise RepositoryError("targets names files itself, in its channels' place; it may only delegate")
 
     def targets(self, channel: Channel) -> dict[str, TargetFile]:
         """The channel's files by path, from its own role (section 5.6.7); none while that role has keys and never published anything.

@@ -10,6 +10,7 @@ from tests.bench.processes import free_port
 from tests.end_to_end.box import Box
 from tests.end_to_end.internet import Internet
 from tests.end_to_end.school import School
+from tests.end_to_end.wall_clock import WallClock, build
 
 
 @pytest.fixture
@@ -58,3 +59,14 @@ def start(internet: Internet) -> Iterator[Callable[..., Box]]:
     """Starts boxes whose school the test has written; they end with the test."""
     with ExitStack() as stack:
         yield lambda school, **options: stack.enter_context(Box(school, **options))
+
+
+@pytest.fixture(scope="session")
+def wall_clock_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("clock"))
+
+
+@pytest.fixture
+def clock(wall_clock_library: Path, tmp_path: Path) -> WallClock:
+    """The time of processes that are started with its environment."""
+    return WallClock(wall_clock_library, tmp_path / "wall-clock")

@@ -1,48 +1,19 @@
 """A box whose wall clock is wrong: before its own files, set back, put right. The clock is a test's own (wall_clock.c)."""
 
 import os
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.end_to_end.box import ALLOWED, Box, override
 from tests.end_to_end.school import CHILD
+from tests.end_to_end.wall_clock import WallClock
 
 HOUR = 3600
 YEARS = 6 * 365 * 24 * HOUR
 ALWAYS_OFFLINE = {
     "timetable": {"rules": [{"mode": "offline", "at": ["00:00-24:00"], "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]}]}
 }
-
-
-class WallClock:
-    """What the box's processes see as the time: ``set`` it, or start a box with ``environment``."""
-
-    def __init__(self, library: Path, file: Path) -> None:
-        self._file = file
-        self.environment = {"LD_PRELOAD": str(library), "WALL_CLOCK": str(file)}
-        self.set(0, synchronised=True)
-
-    def set(self, seconds: int, *, synchronised: bool = False) -> None:
-        """``seconds`` after the real time (negative: before)."""
-        new = self._file.with_suffix(".new")
-        new.write_text(f"{seconds} {int(synchronised)}\n")
-        new.replace(self._file)
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("clock") / "wall_clock.so"
-    source = Path(__file__).with_name("wall_clock.c")
-    subprocess.run(["cc", "-O1", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", path, source], check=True)
-    return path
-
-
-@pytest.fixture
-def clock(library: Path, tmp_path: Path) -> WallClock:
-    return WallClock(library, tmp_path / "wall-clock")
 
 
 def test_a_synchronised_box_follows_its_timetable(school, internet, start, clock: WallClock):
