@@ -13,14 +13,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import load, names, processes, report, servers
-from tests.bench.changes import measure_swap, measure_switch
+from tests.bench import load, names, nginx, origin, processes, report, servers
+from tests.bench.changes import measure_overlay, measure_swap, measure_switch
+from tests.bench.delay import measure_delay
 from tests.bench.machine import describe
+from tests.bench.province import first_release, measure_compile, province
 from tests.bench.scale import measure_scale
 from tests.bench.setting import Setting, prepare, upstream
 from tests.bench.throughput import measure_fleet, measure_start
+from tests.bench.transfer import measure_transfer
 
-MEASURES = ("warm", "upstream", "memory", "start", "switch", "swap", "scale")
+PUBLISHING = ("compile", "transfer", "delay")
+"""a province's lists: compiled, fetched, in force; ``transfer`` and ``delay`` are also what docs/scale.md is reckoned from"""
+MEASURES = ("warm", "upstream", "memory", "start", "switch", "swap", "overlay", "scale", *PUBLISHING)
 QUICK_NAMES = 50_000
 TITLES = {kind.name: kind.title for kind in servers.KINDS}
 
@@ -34,6 +39,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="of each load; default 5")
     parser.add_argument("--names", type=int, help="how many blocked names; default: the real lists, or a million made-up ones")
     parser.add_argument("--out", type=Path, help="where to write the page, for example docs/benchmarks.md")
+    parser.add_argument("--scale", type=Path, help="whose measured part to write anew: docs/scale.md")
     parser.add_argument("--report", type=Path, help="measure nothing: write the page from these JSON lines")
     read = parser.parse_args(words)
     unknown = {*read.only} - {*MEASURES} | {*read.servers} - {*TITLES}
@@ -56,12 +62,36 @@ def installed(wanted: Sequence[str]) -> list[servers.Kind]:
 
 
 def measure(setting: Setting, only: Sequence[str]) -> None:
-    prepare(setting)
+    if {*only} - {*PUBLISHING}:
+        prepare(setting)
     if {"warm", "upstream", "memory"} & {*only}:
         measure_fleet(setting, warm="warm" in only, memory="memory" in only, upstream="upstream" in only)
-    for name, take in (("start", measure_start), ("switch", measure_switch), ("swap", measure_swap), ("scale", measure_scale)):
+    for name, take in (
+        ("start", measure_start),
+        ("switch", measure_switch),
+        ("swap", measure_swap),
+        ("overlay", measure_overlay),
+        ("scale", measure_scale),
+    ):
         if name in only:
             take(setting)
+    if {*PUBLISHING} & {*only}:
+        measure_publishing(setting, only)
+
+
+def measure_publishing(setting: Setting, only: Sequence[str]) -> None:
+    """One province for all: each measure begins where the one before it left off."""
+    if not nginx.version():
+        setting.say("nginx: not installed here, so nothing of a province's lists is measured")
+        return
+    with province(setting) as found:
+        if "compile" in only:
+            measure_compile(setting, found)
+        first_release(setting, found, measured="compile" in only)
+        if {"transfer", "delay"} & {*only}:
+            ours = measure_transfer(setting, found)
+            if "delay" in only:
+                measure_delay(setting, found, ours)
 
 
 def run(options: argparse.Namespace) -> Path:
@@ -87,7 +117,10 @@ def run(options: argparse.Namespace) -> Path:
 def main() -> int:
     options = arguments()
     results = options.report or run(options)
-    page = report.markdown(*report.read(results.read_text().splitlines()), TITLES)
+    machine, found = report.read(results.read_text().splitlines())
+    page = report.markdown(machine, found, TITLES)
+    if options.scale:
+        options.scale.write_text(origin.rewritten(options.scale.read_text(), origin.measured(found)))
     if options.out:
         options.out.write_text(page)
     else:

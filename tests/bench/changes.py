@@ -6,10 +6,16 @@ The load is open-loop: it goes on by the clock whatever the server does, so a st
 import socket
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.bench import load, names, processes, servers
+from blocklists.channels import CHANNELS
+from blocklists.entries import sources_of
+from blocklists.install import install
+from blocklists.overlay import compose
+from filters.domain_index import DomainIndex
+from tests.bench import load, names, processes, publisher, servers
 from tests.bench.load import Load
 from tests.bench.setting import Result, Setting, serving
 
@@ -119,6 +125,31 @@ def _two_bundles(setting: Setting) -> tuple[Path, tuple[str, str]]:
     return lists, (first, second)
 
 
+def measure_overlay(setting: Setting) -> None:
+    """The same where only the overlay is another one, and the base, of as many names as a province has, stays mapped."""
+    for kind in setting.our_kinds:
+        lists, overlays = _two_overlays(setting)
+        with serving(setting, kind, bundle=lists) as server:
+            setting.run(server, Load(setting.questions, 1))
+            for number in range(1, setting.rounds + 1):
+                change = _our_change(server, lists, overlays[number % 2], 3 if number % 2 else 0)
+                _swap(setting, server, number, OUR_AFTER, change, measure="overlay")
+
+
+def _two_overlays(setting: Setting) -> tuple[Path, tuple[str, str]]:
+    """Two overlays upon one base: the first, in use, with a mandatory list, the second with one name more."""
+    lists = setting.directory / f"overlay-{time.monotonic_ns()}"
+    listed = setting.blocked if setting.quick else names.blocked_names(max(publisher.NAMES, len(setting.blocked)), setting.popular)
+    servers.compile_bundle(names.write_lines(setting.directory / "overlaid.txt", listed), lists)
+    base = DomainIndex.open(lists / "current")
+    mandatory = list(sources_of(publisher.orders(publisher.MANDATORY), CHANNELS["mandatory"]))
+    another = (NEW_NAME, mandatory[0][1])
+    found = [install(lists, partial(compose, under=base, additions=added)) for added in (mandatory, [*mandatory, another])]
+    base.close()
+    servers.point_current(lists, found[0].name)
+    return lists, (found[0].name, found[1].name)
+
+
 def _our_change(server: servers.Server, lists: Path, bundle: str, rcode: int) -> Callable[[], float]:
     def change() -> float:
         prober = Prober(server.place.port)
@@ -139,7 +170,7 @@ def _peer_change(server: servers.Server, reload: Callable[[servers.Place, proces
     return change
 
 
-def _swap(setting: Setting, server: servers.Server, number: int, after: float, change: Callable[[], float]) -> None:
+def _swap(setting: Setting, server: servers.Server, number: int, after: float, change: Callable[[], float], measure: str = "swap") -> None:
     """One change in the middle of one load; its value is the worst latency from then to the end."""
     work = Load(setting.questions, BEFORE + after, rate=RATE, window=8192, timeline_ms=100, timeout=after)
     pids = server.running.pids()
@@ -154,7 +185,7 @@ def _swap(setting: Setting, server: servers.Server, number: int, after: float, c
     before, since = result["timeline"][:first], result["timeline"][first:]
     detail = {"lost": result["lost"], "in_force_s": in_force, "extra_peak_mb": (processes.peak(pids) - resident) / 1e6}
     detail |= {"worst_before_ms": _worst(before), "extra_after_mb": (processes.resident(pids) - resident) / 1e6}
-    setting.record(Result("swap", server.kind.name, _worst(since), "ms", number, detail=detail))
+    setting.record(Result(measure, server.kind.name, _worst(since), "ms", number, detail=detail))
 
 
 def _worst(intervals: list[dict[str, Any]]) -> float:
