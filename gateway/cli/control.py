@@ -74,7 +74,7 @@ def _serve_zones(config: Path, follower: "Follower") -> None:
         time.sleep(LOOK)
     from blocklists.compile import compile_starter
     from filters.bundle import BadBundle
-    from gateway.zone_server import serve
+    from gateway.zones.server import serve
     from policies.load import ConfigError
 
     while True:
