@@ -5,7 +5,7 @@ cannot be trusted or had. A mirror that fails is left alone for a while (blockli
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from tuf.api.exceptions import DownloadError, DownloadLengthMismatchError, ExpiredMetadataError, RepositoryError, SlowRetrievalError
 
 from blocklists.channels import CHANNELS, CONTACTS, Channel
-from blocklists.contents import BadContent, check
+from blocklists.contents import BadContent, Parsed, check
 from blocklists.download import Downloader, MetadataFetcher, TryLater, Validators
 from blocklists.kept_targets import Progress, bring, verified
 from blocklists.mirrors import Mirror, Mirrors
@@ -54,7 +54,10 @@ class Findings:
     troubles: list[Trouble] = field(default_factory=list)
     contents: dict[str, Content] = field(default_factory=dict)
     """what is new or confirmed, per channel"""
+    in_force: Mapping[str, Content] = field(default_factory=dict)
+    """per channel; what has the same files was checked before"""
     unpacked: dict[str, str] = field(default_factory=dict)
+    parsed: Parsed = field(default_factory=dict)
     versions: Versions | None = None
     """None: no mirror's metadata was good"""
     expires_at: float = 0.0
@@ -149,7 +152,8 @@ def _ask_channel(place: Place, mirror: Mirror, repository: Repository, channel: 
         }
         version, expires = repository.role(channel.id)
         content = Content(version=version, expires=expires, files=files)
-        check(place.directory, channel, content, found.unpacked)
+        if channel.id not in found.in_force or files != found.in_force[channel.id].files:
+            check(place.directory, channel, content, found.unpacked, found.parsed)
         if CONTACTS in files:
             place.accept_contacts(verified(place.directory, files[CONTACTS]).read_bytes())
     except (DownloadError, RepositoryError, BadContent, ValueError) as error:

@@ -15,6 +15,7 @@ from blocklists.install import current, install
 from blocklists.report import BuildReport
 from blocklists.sources import ListSource
 from filters.bundle import BadBundle
+from filters.message import Message
 
 CACHE = ".cache"
 """the folder of kept downloads, within the lists' directory"""
@@ -58,7 +59,7 @@ def _previous(directory: Path) -> tuple[Mapping[str, int], tuple[str, ...]]:
     try:
         return previous_counts(bundle), ()
     except BadBundle as error:
-        return {}, (f"the bundle in force is damaged ({error}); nothing was compared with it",)
+        return {}, (Message("the bundle in force is damaged ({why}); nothing was compared with it", why=error),)
 
 
 def _changed_at(path: Path) -> float:
@@ -89,7 +90,7 @@ def gather(
         try:
             fetched = fetch(source.url)
         except Unavailable as error:
-            missing[source.name] = f"{source.name}: left out: {error}"
+            missing[source.name] = Message("{list}: left out: {why}", list=source.name, why=error)
             continue
         inputs.append(ListInput(source, fetched.read, fetched.notes))
         changed_at = max(changed_at, fetched.changed_at)
@@ -99,6 +100,6 @@ def gather(
 def examine(source: ListSource) -> BuildReport:
     """The report of one list on disk, as if it were compiled alone; nothing is kept. Raises CompileRefused."""
     if source.path is None:
-        raise CompileRefused([f"{source.name}: not a file"])
+        raise CompileRefused([Message("{list}: not a file", list=source.name)])
     with TemporaryDirectory() as folder:
         return compile_lists(Path(folder), [ListInput(source, partial(read_path, source.path, source.format))])

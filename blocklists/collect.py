@@ -16,7 +16,7 @@ from functools import cache
 from blocklists.guards import objection
 from blocklists.report import SourceReport
 from blocklists.rule import Conditions, ForProxy, Item, Kind, Problem, Rule, Shape
-from filters.bundle import ALLOW_BELOW, ALLOW_SELF, BLOCK_BELOW, BLOCK_SELF, FIRM_BELOW, FIRM_SELF, key_of, name_of
+from filters.bundle import ALLOW_BELOW, ALLOW_SELF, BLOCK_BELOW, BLOCK_SELF, FIRM_BELOW, FIRM_SELF, key_of
 from filters.sorted_lines import SortedLines
 
 _SELF_BITS = BLOCK_SELF | ALLOW_SELF | FIRM_SELF
@@ -24,6 +24,7 @@ _BELOW_BITS = BLOCK_BELOW | ALLOW_BELOW | FIRM_BELOW
 _SHAPES = len(Shape)
 _PLAIN_SUBTREE = 1 << (_SHAPES * Kind.BLOCK + Shape.SUBTREE)
 _STRONGEST_FIRST = tuple(reversed(Kind))
+_ALLOWS = tuple(kind.allows for kind in Kind)
 _BITS = {str(number): 1 << number for number in range(_SHAPES * len(Kind))}
 """what a line says after its key: the place of its (kind, shape) among the bits"""
 
@@ -57,7 +58,7 @@ def _kept_lines(
             report.read += 1
             if isinstance(item, Rule):
                 name, shape, kind = item
-                if kind.allows:
+                if _ALLOWS[kind]:
                     collected.excepts = True
                 elif reason := objection(name, shape, report.category, may_name):
                     report.reject(line, reason, name, file)
@@ -93,7 +94,7 @@ it (-1: none has any); what the nearest that has an effect says of what is below
 
 
 def settle(collected: Collected, report: SourceReport, *, exceptions_win: bool) -> Iterator[tuple[str, int]]:
-    """Every name that has an effect with its flags (filters/bundle.py), sorted by key; counts go into ``report``.
+    """The key of every name that has an effect with its flags (filters/bundle.py), sorted; counts go into ``report``.
 
     ``exceptions_win``: as Adblock weighs exceptions; otherwise the most specific entry wins.
     """
@@ -104,14 +105,14 @@ def settle(collected: Collected, report: SourceReport, *, exceptions_win: bool) 
             stack.pop()
         _, strongest, above = stack[-1]
         flags = _adblock_flags(bits, strongest) if exceptions_win else _own_flags(bits)
-        stack.append((key, max(strongest, _strongest(bits, Shape.BELOW)), flags & _BELOW_BITS or above))
+        stack.append((key, max(strongest, _strongest_below(bits)), flags & _BELOW_BITS or above))
         if not flags:
             report.lifted += bits.bit_count()
         elif above and _subsumed(flags, above):
             report.subsumed += bits.bit_count()
         else:
             _count(bits, flags, report)
-            yield name_of(key), flags
+            yield key, flags
 
 
 def _seen(lines: Iterable[str], report: SourceReport) -> Iterator[tuple[str, int]]:
@@ -137,6 +138,10 @@ def _own_flags(bits: int) -> int:
 
 
 @cache
+def _strongest_below(bits: int) -> int:
+    return _strongest(bits, Shape.BELOW)
+
+
 def _strongest(bits: int, part: Shape) -> int:
     """The strongest kind among the entries in ``bits`` that cover this part (the name itself, or what is below it); -1 for none."""
     covering = (1 << part) | (1 << Shape.SUBTREE)

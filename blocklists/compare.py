@@ -9,6 +9,8 @@ from filters.bundle import SUBTREE, LabelSet, name_of
 from filters.domain_index import DomainIndex
 
 Entries = Iterable[tuple[str, LabelSet]]
+_Found = tuple[str, tuple[str, ...], tuple[str, ...]]
+"""the fields of a ``Change``, of which there may be millions"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +39,16 @@ def compare(
     ``watch`` sees each of the two walks over a bundle's keys (a progress bar). No set of all names is built.
     """
     counts = dict.fromkeys(("added", "removed", "recategorised"), 0)
-    named: dict[str, list[Change]] = {kind: [] for kind in counts}
-    for kind, change in _changes(old, new, watch):
+    named: dict[str, list[_Found]] = {kind: [] for kind in counts}
+    for kind, found in _changes(old, new, watch):
         counts[kind] += 1
-        named[kind].append(change)
+        named[kind].append(found)
         if len(named[kind]) > max(1000, 2 * first):
-            named[kind] = nsmallest(first, named[kind], key=_name)
-    listed = [change for kind in named for change in nsmallest(first, named[kind], key=_name)]
-    return Difference(**counts, first=tuple(listed))
+            named[kind] = nsmallest(first, named[kind])
+    return Difference(**counts, first=tuple(Change(*found) for kind in named for found in nsmallest(first, named[kind])))
 
 
-def _name(change: Change) -> str:
-    return change.name
-
-
-def _changes(old: DomainIndex, new: DomainIndex, watch: Callable[[Entries], Entries]) -> Iterator[tuple[str, Change]]:
+def _changes(old: DomainIndex, new: DomainIndex, watch: Callable[[Entries], Entries]) -> Iterator[tuple[str, _Found]]:
     if _below(old) == _below(new):
         yield from _changes_above(old, new)
         return
@@ -59,11 +56,11 @@ def _changes(old: DomainIndex, new: DomainIndex, watch: Callable[[Entries], Entr
     for key, label_set in watch(old.table.items()):
         before, after = old_categories(label_set), new_categories(new.table.get(key))
         if before and before != after:
-            yield "recategorised" if after else "removed", Change(name_of(key), before, after)
+            yield "recategorised" if after else "removed", (name_of(key), before, after)
     for key, label_set in watch(new.table.items()):
         after = new_categories(label_set)
         if after and not old_categories(old.table.get(key)):
-            yield "added", Change(name_of(key), (), after)
+            yield "added", (name_of(key), (), after)
 
 
 def _below(index: DomainIndex) -> str:
@@ -71,13 +68,13 @@ def _below(index: DomainIndex) -> str:
     return (index.base or index).identity
 
 
-def _changes_above(old: DomainIndex, new: DomainIndex) -> Iterator[tuple[str, Change]]:
+def _changes_above(old: DomainIndex, new: DomainIndex) -> Iterator[tuple[str, _Found]]:
     """The same where one base lies below both: only what an overlay speaks of can differ."""
     old_categories, new_categories = _categories(old), _categories(new)
     for name in {name for index in (old, new) if index.base for name in index.changed_names()}:
         before, after = old_categories(old.entry(name)), new_categories(new.entry(name))
         if before != after:
-            yield "recategorised" if before and after else "removed" if before else "added", Change(name, before, after)
+            yield "recategorised" if before and after else "removed" if before else "added", (name, before, after)
 
 
 def _categories(index: DomainIndex) -> Callable[[LabelSet], tuple[str, ...]]:

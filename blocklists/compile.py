@@ -16,8 +16,9 @@ from blocklists.parse import parse, ut1
 from blocklists.report import BuildReport, SourceReport
 from blocklists.rule import Conditions, ListRefused, Shape
 from blocklists.sources import PACKAGED, TEST_SOURCE, ListSource, load
-from filters.bundle import BLOCK_BELOW, BLOCK_SELF, MAX_CONDITIONAL, MAX_PATTERNS, Conditional, Source, read_manifest, write
+from filters.bundle import BLOCK_BELOW, BLOCK_SELF, MAX_CONDITIONAL, MAX_PATTERNS, Conditional, Source, key_of, read_manifest, write_keys
 from filters.category import CATEGORIES
+from filters.message import Message, joined
 
 REPORT = "report.json"
 SHRINK_LIMIT = 0.5
@@ -43,7 +44,7 @@ class CompileRefused(Exception):
 
     def __init__(self, reasons: Sequence[str]) -> None:
         self.reasons = tuple(reasons)
-        super().__init__("\n".join(reasons))
+        super().__init__(joined(reasons))
 
 
 def compile_lists(
@@ -65,8 +66,10 @@ def compile_lists(
     ordered = sorted(inputs, key=lambda given: given.source.name)
     tests = [Source(TEST_SOURCE, category) for category in CATEGORIES]
     build = _Build(ordered, len(tests), force=force, progress=progress)
-    # the generator fills build.conditional, which write() reads only when the generator is at its end
-    identity = write(directory, build.entries(), [*tests, *(given.source.in_bundle() for given in ordered)], build.conditional, built_at)
+    # the generator fills build.conditional, which write_keys() reads only when the generator is at its end
+    identity = write_keys(
+        directory, build.entries(), [*tests, *(given.source.in_bundle() for given in ordered)], build.conditional, built_at
+    )
     manifest = read_manifest(directory)
     counts = {
         given.source.name: manifest.counts[len(tests) + number]
@@ -90,18 +93,18 @@ class _Build:
         self._force = force
         self._progress = progress
         self.reports: list[SourceReport] = []
-        self.refusals: list[str] = []
+        self.refusals: list[Message] = []
         self.refused: set[str] = set()
         """lists of which nothing could be read, so that their size says nothing"""
         self.conditional: list[Conditional] = []
 
     def entries(self) -> Iterator[tuple[str, int, int]]:
         for number, category in enumerate(CATEGORIES.values()):
-            yield category.test_name, number, BLOCK_SELF | BLOCK_BELOW
+            yield key_of(category.test_name), number, BLOCK_SELF | BLOCK_BELOW
         for number, given in enumerate(self._inputs, self._first):
             self._progress(given.source.name)
-            for name, flags in self._settled(number, given):
-                yield name, number, flags
+            for key, flags in self._settled(number, given):
+                yield key, number, flags
 
     def _settled(self, number: int, given: ListInput) -> Iterator[tuple[str, int]]:
         source = given.source
@@ -111,12 +114,14 @@ class _Build:
         try:
             collected = collect(parse(source.format, given.read()), report, source.may_name)
         except ListRefused as error:
-            self.refusals.append(f"{source.name}: {error}")
+            self.refusals.append(Message("{list}: {why}", list=source.name, why=error))
             self.refused.add(source.name)
             return
         if not (collected.names or collected.conditions or report.for_proxy) and not self._force:
             self.refused.add(source.name)
-            self.refusals.append(f"{source.name}: an empty list ({report.rejected} lines, none of them usable)")
+            self.refusals.append(
+                Message("{list}: an empty list ({lines} lines, none of them usable)", list=source.name, lines=report.rejected)
+            )
         self._keep_conditions(number, collected, source)
         yield from settle(collected, report, exceptions_win=source.format == "adblock")
 
@@ -124,9 +129,11 @@ class _Build:
         """Refuses as a whole a list that has too many: to keep some of them would depend on their order."""
         self.conditional += [_conditional(number, rule) for rule in collected.conditions]
         if sum(bool(rule.pattern) for rule in self.conditional) > MAX_PATTERNS:
-            self.refusals.append(f"{source.name}: with it there are more than {MAX_PATTERNS} regular expressions")
+            text = Message("{list}: with it there are more than {count} regular expressions", list=source.name, count=MAX_PATTERNS)
+            self.refusals.append(text)
         if len(self.conditional) > MAX_CONDITIONAL:
-            self.refusals.append(f"{source.name}: with it there are more than {MAX_CONDITIONAL} rules with conditions")
+            text = Message("{list}: with it there are more than {count} rules with conditions", list=source.name, count=MAX_CONDITIONAL)
+            self.refusals.append(text)
 
 
 def _conditional(number: int, rule: Conditions) -> Conditional:
@@ -143,16 +150,16 @@ def _conditional(number: int, rule: Conditions) -> Conditional:
     )
 
 
-def _changed_beyond_belief(counts: Mapping[str, int], previous: Mapping[str, int]) -> Iterator[str]:
+def _changed_beyond_belief(counts: Mapping[str, int], previous: Mapping[str, int]) -> Iterator[Message]:
     """Lists that shrank by more than half or grew tenfold: half a download, or somebody else's list at that address."""
     for name, before in previous.items():
         now = counts.get(name)
         if now is None:
             continue  # taken out of sources.yaml on purpose
         if now < before * SHRINK_LIMIT:
-            yield f"{name}: shrank from {before} names to {now} (--force accepts it)"
+            yield Message("{list}: shrank from {before} names to {now} (--force accepts it)", list=name, before=before, now=now)
         elif now > max(before * GROWTH_LIMIT, GROWTH_FLOOR):
-            yield f"{name}: grew from {before} names to {now} (--force accepts it)"
+            yield Message("{list}: grew from {before} names to {now} (--force accepts it)", list=name, before=before, now=now)
 
 
 def previous_counts(bundle: Path) -> dict[str, int]:
@@ -168,7 +175,7 @@ def read_path(path: Path, list_format: str) -> Mapping[str, bytes]:
             return {name: (path / name).read_bytes() for name in ut1.FILES if (path / name).is_file()}
         return {"": path.read_bytes()}
     except OSError as error:
-        raise ListRefused(f"{path}: {error.strerror}") from None
+        raise ListRefused(Message("{file}: {why}", file=path, why=error.strerror)) from None
 
 
 def starter_inputs() -> list[ListInput]:

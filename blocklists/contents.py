@@ -20,7 +20,7 @@ from blocklists.install import current, install, place
 from blocklists.kept_targets import verified
 from blocklists.overlay import compose, locked_names
 from blocklists.pack import unpack
-from blocklists.release_record import Content, Record
+from blocklists.release_record import Content, Kept, Record
 from filters.bundle import BadBundle, Source, read_manifest
 from filters.domain_index import DomainIndex
 
@@ -47,11 +47,22 @@ class Composed:
     """in force, per channel"""
 
 
-def entries_of(directory: Path, channel: Channel, content: Content) -> tuple[ListEntry, ...]:
+Parsed = dict[tuple[str, Kept | None, Kept | None], tuple[ListEntry, ...]]
+"""what was parsed already: by the channel and its two kept files"""
+
+
+def entries_of(directory: Path, channel: Channel, content: Content, parsed: Parsed) -> tuple[ListEntry, ...]:
     """A channel's text entries, those that have expired too. Raises BadContent, OSError."""
     if not channel.text:
         return ()
     listed, changed = (content.files.get(path) for path in (list_path(channel), changes_path(channel)))
+    known = channel.id, listed, changed
+    if known not in parsed:
+        parsed[known] = _parsed(directory, channel, listed, changed)
+    return parsed[known]
+
+
+def _parsed(directory: Path, channel: Channel, listed: Kept | None, changed: Kept | None) -> tuple[ListEntry, ...]:
     try:
         entries = parse_entries(verified(directory, listed).read_bytes(), channel, list_path(channel)) if listed else ()
         return apply_changes(entries, verified(directory, changed).read_bytes(), channel) if changed else entries
@@ -59,16 +70,12 @@ def entries_of(directory: Path, channel: Channel, content: Content) -> tuple[Lis
         raise BadContent(str(error)) from None
 
 
-def check(directory: Path, channel: Channel, content: Content, unpacked: dict[str, str]) -> None:
+def check(directory: Path, channel: Channel, content: Content, unpacked: dict[str, str], parsed: Parsed) -> None:
     """Whether the channel's files may be used; archives are unpacked and their bundles placed. Raises BadContent, OSError, Busy."""
-    entries_of(directory, channel, content)
-    under = _under(directory, content, unpacked)
-    if under is None:
+    entries_of(directory, channel, content, parsed)
+    index = _under(directory, content, unpacked)
+    if index is None:
         return
-    try:
-        index = DomainIndex.open(under)
-    except BadBundle as error:
-        raise BadContent(f"{channel.id}: {error}") from None
     try:
         locked = list(islice(locked_names(index), _NAMED))
     finally:
@@ -77,32 +84,33 @@ def check(directory: Path, channel: Channel, content: Content, unpacked: dict[st
         raise BadContent(f"{channel.id}: names in categories that only the mandatory list may fill: {', '.join(locked)}")
 
 
-def put_in_force(directory: Path, channels: Mapping[str, Content], moment: float, unpacked: dict[str, str]) -> Composed:
+def put_in_force(
+    directory: Path, channels: Mapping[str, Content], moment: float, unpacked: dict[str, str], parsed: Parsed | None = None
+) -> Composed:
     """Make one bundle of the channels' kept files and swap ``current`` to it; the same files give the same bundle.
 
     ``moment`` (Unix seconds): entries whose last day is over then are left out; 0 leaves out none. Raises BadContent, OSError, Busy, and changes
     nothing then.
     """
     composed = Composed(own=own_bundle(directory))
+    parsed = {} if parsed is None else parsed
     additions: list[tuple[str, Source]] = []
     unlisted: list[str] = []
     for channel in CHANNELS.values():
-        everything = entries_of(directory, channel, channels.get(channel.id, Content()))
+        everything = entries_of(directory, channel, channels.get(channel.id, Content()), parsed)
         entries = in_force(everything, moment)
         composed.entries[channel.id] = len(entries)
         _note_moments(composed, everything, moment)
         additions += sources_of(entries, channel)
         unlisted += [entry.name for entry in entries if entry.unlist]
-    folder = _under(directory, channels.get("categories", Content()), unpacked) or _own_base(directory)
+    under = _under(directory, channels.get("categories", Content()), unpacked) or _own_base(directory)
     try:
-        under = DomainIndex.open(folder)
-        try:
-            composed.newest_date = max(composed.newest_date, under.built_at)
-            installed = install(directory, lambda fresh: compose(fresh, under, additions, unlisted, composed.newest_date))
-        finally:
-            under.close()
+        composed.newest_date = max(composed.newest_date, under.built_at)
+        installed = install(directory, lambda fresh: compose(fresh, under, additions, unlisted, composed.newest_date), under)
     except BadBundle as error:
         raise BadContent(str(error)) from None
+    finally:
+        under.close()
     composed.bundle = installed.name
     return composed
 
@@ -142,58 +150,58 @@ def _note_moments(composed: Composed, entries: Iterable[ListEntry], moment: floa
             composed.valid_until = min(composed.valid_until or end, end)
 
 
-def _under(directory: Path, content: Content, unpacked: dict[str, str]) -> Path | None:
-    """The folder of the overlay, or the base where there is no overlay; None where the content has no bundle. Raises BadContent, OSError, Busy."""
+def _under(directory: Path, content: Content, unpacked: dict[str, str]) -> DomainIndex | None:
+    """The overlay, or the base where there is no overlay; None where the content has no bundle. Raises BadContent, OSError, Busy."""
     base = _unpacked(directory, content, BASE, unpacked)
-    overlay = _unpacked(directory, content, OVERLAY, unpacked)
-    try:
-        if overlay is not None and (base is None or read_manifest(overlay).base != base.name):
-            raise BadContent(f"{OVERLAY}: lies over another base than {BASE}")
-    except BadBundle as error:
-        raise BadContent(f"{OVERLAY}: {error}") from None
+    overlay = _unpacked(directory, content, OVERLAY, unpacked, base)
+    if overlay is not None and (base is None or overlay.base is None or overlay.base.identity != base.identity):
+        raise BadContent(f"{OVERLAY}: lies over another base than {BASE}")
     return overlay or base
 
 
-def _unpacked(directory: Path, content: Content, path: str, unpacked: dict[str, str]) -> Path | None:
+def _unpacked(
+    directory: Path, content: Content, path: str, unpacked: dict[str, str], base: DomainIndex | None = None
+) -> DomainIndex | None:
     kept = content.files.get(path)
     if kept is None:
         return None
-    folder = directory / unpacked.get(kept.sha256, "none")
-    if not _opens(folder):
-
-        def build(fresh: Path) -> str:
-            unpack(verified(directory, kept), fresh)
-            return read_manifest(fresh).identity
-
-        try:
-            folder = place(directory, build)
-        except BadBundle as error:
-            raise BadContent(f"{path}: {error}") from None
-        unpacked[kept.sha256] = folder.name
-    return folder
-
-
-def _opens(folder: Path) -> bool:
-    try:
-        DomainIndex.open(folder).close()
-    except BadBundle:
-        return False
-    return True
-
-
-def _own_base(directory: Path) -> Path:
-    """What lies under a province's entries where it publishes no base: the box's own lists, or those that come with the program."""
-    own = current(directory / OWN)
-    if own is not None and _opens(directory / own.name):
-        return directory / own.name
+    known = _opened(directory / unpacked.get(kept.sha256, "none"), base)
+    if known is not None:
+        return known
 
     def build(fresh: Path) -> str:
-        if own is None or not _opens(own):
+        unpack(verified(directory, kept), fresh)
+        return read_manifest(fresh).identity
+
+    try:
+        folder = place(directory, build)
+        unpacked[kept.sha256] = folder.name
+        return DomainIndex.open(folder, base)
+    except BadBundle as error:
+        raise BadContent(f"{path}: {error}") from None
+
+
+def _opened(folder: Path, base: DomainIndex | None = None) -> DomainIndex | None:
+    try:
+        return DomainIndex.open(folder, base)
+    except BadBundle:
+        return None
+
+
+def _own_base(directory: Path) -> DomainIndex:
+    """What lies under a province's entries where it publishes no base: the box's own lists, or those that come with the program."""
+    own = current(directory / OWN)
+    known = _opened(directory / own.name) if own is not None else None
+    if known is not None:
+        return known
+
+    def build(fresh: Path) -> str:
+        if own is None or _opened(own) is None:
             return compile_lists(fresh, starter_inputs()).identity
         copytree(own, fresh, copy_function=os.link, dirs_exist_ok=True)
         return own.name
 
     try:
-        return place(directory, build)
+        return DomainIndex.open(place(directory, build))
     except (BadBundle, CompileRefused) as error:
         raise BadContent(str(error)) from None

@@ -9,6 +9,8 @@ block, it blocks by a rule of its own.
 
 from typing import NamedTuple
 
+from filters.message import Message
+
 
 class Guarded(NamedTuple):
     reason: str
@@ -19,7 +21,7 @@ class Guarded(NamedTuple):
 _GROUPS: tuple[tuple[str, str, str], ...] = (
     # reason; categories that may; names
     (
-        "systems would stop updating",
+        Message("systems would stop updating"),
         "",
         """
         windowsupdate.com update.microsoft.com download.windowsupdate.com delivery.mp.microsoft.com debian.org
@@ -27,21 +29,21 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
         mozilla.org mozilla.net android.com play.google.com android.clients.google.com mesu.apple.com swcdn.apple.com""",
     ),
     (
-        "devices would think that they are offline",
+        Message("devices would think that they are offline"),
         "",
         """
         connectivitycheck.gstatic.com connectivitycheck.android.com clients3.google.com captive.apple.com msftconnecttest.com
         www.msftconnecttest.com msftncsi.com www.msftncsi.com dns.msftncsi.com detectportal.firefox.com""",
     ),
     (
-        "certificates could not be checked, nor clocks set",
+        Message("certificates could not be checked, nor clocks set"),
         "",
         """
         letsencrypt.org lencr.org digicert.com ocsp.digicert.com pki.goog globalsign.com sectigo.com pool.ntp.org ntp.org
         time.windows.com time.apple.com time.google.com time.cloudflare.com time.android.com""",
     ),
     (
-        "much of the web depends on it",
+        Message("much of the web depends on it"),
         "",
         """
         google.com www.google.com google.com.vn www.google.com.vn accounts.google.com googleapis.com fonts.googleapis.com gstatic.com
@@ -53,7 +55,7 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
         gravatar.com wp.com""",
     ),
     (
-        "many people's pages share it",
+        Message("many people's pages share it"),
         "social video ai",
         """
         docs.google.com drive.google.com sites.google.com forms.gle goo.gl mail.google.com calendar.google.com classroom.google.com
@@ -64,7 +66,7 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
         web.archive.org archive.today""",
     ),
     (
-        "people write to each other there; a category or a service of its own speaks of it",
+        Message("people write to each other there; a category or a service of its own speaks of it"),
         "social chat video dating",
         """
         facebook.com www.facebook.com m.facebook.com facebook.net fbcdn.net cdninstagram.com ytimg.com googlevideo.com ggpht.com messenger.com www.messenger.com instagram.com www.instagram.com whatsapp.com
@@ -74,7 +76,7 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
         stackoverflow.com stackexchange.com""",
     ),
     (
-        "offices, classes and accounts hang on it",
+        Message("offices, classes and accounts hang on it"),
         "chat",
         """
         microsoft.com www.microsoft.com login.microsoftonline.com microsoftonline.com office.com www.office.com office365.com
@@ -83,7 +85,7 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
         www.adobe.com yahoo.com www.yahoo.com mail.yahoo.com gmail.com samsung.com""",
     ),
     (
-        "pupils learn there",
+        Message("pupils learn there"),
         "",
         """
         wikipedia.org en.wikipedia.org vi.wikipedia.org wikimedia.org upload.wikimedia.org khanacademy.org coursera.org
@@ -92,7 +94,7 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
         nxbgd.vn violympic.vn quizizz.com kahoot.com kahoot.it""",
     ),
     (
-        "the state, schools and help speak through it",
+        Message("the state, schools and help speak through it"),
         "",
         """
         gov.vn edu.vn moet.gov.vn moet.edu.vn www.moet.gov.vn chinhphu.vn baochinhphu.vn dichvucong.gov.vn vneid.gov.vn bocongan.gov.vn
@@ -100,7 +102,7 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
         qdnd.vn""",
     ),
     (
-        "newspapers of record, banks and carriers of the country",
+        Message("newspapers of record, banks and carriers of the country"),
         "",
         """
         vnexpress.net tuoitre.vn thanhnien.vn dantri.com.vn vietnamnet.vn laodong.vn tienphong.vn zingnews.vn znews.vn kenh14.vn
@@ -110,12 +112,12 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
         visa.com mastercard.com""",
     ),
     (
-        "a shop; a shopping list may speak of it",
+        Message("a shop; a shopping list may speak of it"),
         "shopping video",
         "amazon.com www.amazon.com shopee.vn lazada.vn tiki.vn ebay.com aliexpress.com",
     ),
     (
-        "not what a list took it for: newspapers, pages for everybody or tools live there (found by the over-blocking test)",
+        Message("not what a list took it for: newspapers, pages for everybody or tools live there (found by the over-blocking test)"),
         "video social",
         """
         vcmedia.vn typekit.net brightcove.com ooyala.com 5min.com turner.com cbsi.com thepostgame.com performgroup.com wsod.com
@@ -125,14 +127,14 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
         salesforceliveagent.com drugs.com rxlist.com villagevoice.com freerepublic.com lightinthebox.com bitcoin.org""",
     ),
     (
-        "its safe search is forced (filters/safe_search.py), so the engine stays open",
+        Message("its safe search is forced (filters/safe_search.py), so the engine stays open"),
         "",
         """
         ecosia.org www.ecosia.org search.brave.com startpage.com www.startpage.com duckduckgo.com qwant.com www.qwant.com
         yandex.com yandex.ru pixabay.com""",
     ),
     (
-        "a maker's own site, with its drivers, updates and news",
+        Message("a maker's own site, with its drivers, updates and news"),
         "",
         "nvidia.com www.nvidia.com nokia.com hp.com dell.com intel.com amd.com lenovo.com asus.com canon.com epson.com",
     ),

@@ -20,10 +20,11 @@ from zoneinfo import ZoneInfo
 
 from blocklists.channels import Channel, changes_path
 from blocklists.entry_table import BadEntries, EntryProblem, Row, did_you_mean, read_table, write_table
-from blocklists.guards import is_public_suffix, objection
+from blocklists.guards import OTHERS_BELOW, is_public_suffix, objection
 from blocklists.rule import Shape
 from filters.bundle import Source
 from filters.category import CATEGORIES
+from filters.message import Message
 from filters.name import InvalidName, normalise
 
 __all__ = [
@@ -108,7 +109,8 @@ def parse_entries(data: bytes, channel: Channel, file: str) -> tuple[ListEntry, 
     for row, entry in _read(rows, channel, problems):
         line, first = entries.setdefault(entry.key, (row.line, entry))
         if first is not entry:
-            problems.append(EntryProblem(row.line, "name", f"{entry.name} stands on line {line} already{_as(entry)}"))
+            why = Message("{name} stands on line {line} already{kind}", name=entry.name, line=line, kind=_as(entry))
+            problems.append(EntryProblem(row.line, "name", why))
     if problems:
         raise BadEntries(file, problems)
     return tuple(sorted(entry for _, entry in entries.values()))
@@ -140,7 +142,11 @@ def apply_changes(listed: Sequence[ListEntry], data: bytes, channel: Channel) ->
     for op in ("-", "+"):
         for row, entry in _read([row for row in rows if row.fields[OP] == op], channel, problems):
             problems += _apply(entries, op, entry, row.line)
-    problems += [EntryProblem(row.line, OP, f'"{row.fields[OP]}" is neither + nor -') for row in rows if row.fields[OP] not in {"-", "+"}]
+    problems += [
+        EntryProblem(row.line, OP, Message('"{text}" is neither + nor -', text=row.fields[OP]))
+        for row in rows
+        if row.fields[OP] not in {"-", "+"}
+    ]
     if problems:
         raise BadEntries(file, problems)
     return tuple(sorted(entries.values()))
@@ -149,26 +155,26 @@ def apply_changes(listed: Sequence[ListEntry], data: bytes, channel: Channel) ->
 def _apply(entries: dict[tuple[str, str, bool], ListEntry], op: str, entry: ListEntry, line: int) -> list[EntryProblem]:
     if op == "-":
         if entries.get(entry.key) != entry:
-            return [EntryProblem(line, "name", f"{entry.name} goes, but is not in the list in these words")]
+            return [EntryProblem(line, "name", Message("{name} goes, but is not in the list in these words", name=entry.name))]
         del entries[entry.key]
     elif entries.setdefault(entry.key, entry) is not entry:
-        return [EntryProblem(line, "name", f"{entry.name} comes, but is in the list already{_as(entry)}")]
+        return [EntryProblem(line, "name", Message("{name} comes, but is in the list already{kind}", name=entry.name, kind=_as(entry)))]
     return []
 
 
-def objections(entries: Iterable[ListEntry], channel: Channel, may_name: frozenset[str] = frozenset()) -> list[str]:
+def objections(entries: Iterable[ListEntry], channel: Channel, may_name: frozenset[str] = frozenset()) -> list[Message]:
     """Why entries must not be published, one line each: public suffixes, critical names (blocklists/critical.py).
 
     ``may_name``: critical names that are meant. No ``may_name`` lets a whole public suffix through.
     """
-    found = []
+    found: list[Message] = []
     for entry in entries:
         if entry.unlist:
-            why = "a public suffix: other people's sites are below it" if is_public_suffix(entry.name) else ""
+            why = OTHERS_BELOW if is_public_suffix(entry.name) else ""
         else:
             why = objection(entry.name, Shape.SUBTREE, entry.category, may_name)
         if why:
-            found.append(f"{channel.id}: {entry.name}: {why}")
+            found.append(Message("{list}: {name}: {why}", list=channel.id, name=entry.name, why=why))
     return found
 
 
@@ -249,8 +255,8 @@ def _action(entry: ListEntry) -> str:
     return UNLIST if entry.unlist else BLOCK
 
 
-def _as(entry: ListEntry) -> str:
-    return ", also to be unlisted" if entry.unlist else f" as {entry.category}"
+def _as(entry: ListEntry) -> Message:
+    return Message(", also to be unlisted") if entry.unlist else Message(" as {category}", category=entry.category)
 
 
 def _entry(row: Row, channel: Channel, problems: list[EntryProblem]) -> ListEntry | None:
@@ -258,65 +264,66 @@ def _entry(row: Row, channel: Channel, problems: list[EntryProblem]) -> ListEntr
     fields = row.fields
     before = len(problems)
 
-    def refuse(column: str, why: str) -> None:
+    def refuse(column: str, why: Message) -> None:
         problems.append(EntryProblem(row.line, column, why))
 
     unlist = fields.get(ACTION, "").lower() == UNLIST
     if fields.get(ACTION, "").lower() not in {"", BLOCK, UNLIST}:
-        refuse(ACTION, f'unknown action "{fields[ACTION]}"{did_you_mean(fields[ACTION], (BLOCK, UNLIST))}')
+        refuse(ACTION, Message('unknown action "{text}"{hint}', text=fields[ACTION], hint=did_you_mean(fields[ACTION], (BLOCK, UNLIST))))
     elif unlist and not channel.may_unlist:
-        refuse(ACTION, f"the {channel.id} channel may not take names out of other lists")
+        refuse(ACTION, Message("the {list} channel may not take names out of other lists", list=channel.id))
     elif why := _no_category(fields["category"], channel, unlist=unlist):
         refuse("category", why)
     name, why = _name(fields["name"])
     if why:
         refuse("name", why)
     if not fields["authority"]:
-        refuse("authority", "missing: who ordered it?")
+        refuse("authority", Message("missing: who ordered it?"))
     if channel.needs_document and not fields["document"]:
-        refuse("document", "missing: an entry of this list needs the number of the order")
+        refuse("document", Message("missing: an entry of this list needs the number of the order"))
     added, expires = _date(fields["added"]), _date(fields["expires"])
     if added is None:
-        refuse("added", "missing" if not fields["added"] else _no_date(fields["added"]))
+        refuse("added", _no_date(fields["added"]) if fields["added"] else Message("missing"))
     if expires is None and fields["expires"]:
         refuse("expires", _no_date(fields["expires"]))
     if added and expires and expires < added:
-        refuse("expires", f"{expires} is before the entry was added, {added}")
+        refuse("expires", Message("{expires} is before the entry was added, {added}", expires=expires, added=added))
     if added is None or len(problems) > before:
         return None
     return ListEntry(name, fields["category"], fields["authority"], fields["document"], fields["reason"], added, expires, unlist)
 
 
-def _no_category(category: str, channel: Channel, *, unlist: bool) -> str:
+def _no_category(category: str, channel: Channel, *, unlist: bool) -> Message | None:
     if unlist:
-        return "leave it empty: a name that is unlisted leaves every category" if category else ""
+        return Message("leave it empty: a name that is unlisted leaves every category") if category else None
     if category in channel.categories:
-        return ""
+        return None
     if category in CATEGORIES:
-        return f"the {channel.id} channel may only carry {_listed(channel.categories)}, not {category}"
+        known = _listed(channel.categories)
+        return Message("the {list} channel may only carry {known}, not {category}", list=channel.id, known=known, category=category)
     if not category:
-        return "missing"
-    return f'unknown category "{category}"{did_you_mean(category, sorted(channel.categories))}'
+        return Message("missing")
+    return Message('unknown category "{text}"{hint}', text=category, hint=did_you_mean(category, sorted(channel.categories)))
 
 
 def _listed(categories: frozenset[str]) -> str:
     few = sorted(categories)
-    return ", ".join(few) if len(few) <= 5 else "the categories that are not locked"
+    return ", ".join(few) if len(few) <= 5 else Message("the categories that are not locked")
 
 
-def _name(text: str) -> tuple[str, str]:
+def _name(text: str) -> tuple[str, Message | None]:
     """The canonical name, and why the text is none, with a hint where it is nearly one."""
     try:
-        return normalise(text), ""
+        return normalise(text), None
     except InvalidName as error:
         meant = _meant(text)
         if not meant or meant == text:
-            return "", str(error)
+            return "", Message("{why}", why=error)
     if "/" in text:
-        return "", f'the address of a page, not a name; "{meant}" would list the whole site'
+        return "", Message('the address of a page, not a name; "{name}" would list the whole site', name=meant)
     if "@" in text:
-        return "", f'an e-mail address, not a name; "{meant}" would list the whole site'
-    return "", f'not a name; write "{meant}", which covers the name and everything below it'
+        return "", Message('an e-mail address, not a name; "{name}" would list the whole site', name=meant)
+    return "", Message('not a name; write "{name}", which covers the name and everything below it', name=meant)
 
 
 def _meant(text: str) -> str:
@@ -340,5 +347,5 @@ def _date(text: str) -> date | None:
         return None
 
 
-def _no_date(text: str) -> str:
-    return f'"{text}" is not a date; write 2026-11-22 or 22/11/2026'
+def _no_date(text: str) -> Message:
+    return Message('"{text}" is not a date; write 2026-11-22 or 22/11/2026', text=text)

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
+from filters.message import Message, joined
+
 MAX_BYTES = 20 * 1024 * 1024
 MAX_ROWS = 200_000
 MAX_FIELD = 500
@@ -35,9 +37,18 @@ class BadEntries(Exception):
     def __init__(self, file: str, problems: Sequence[EntryProblem]) -> None:
         self.file = file
         self.problems = sorted(problems)
-        lines = [f"{file}:{line}: {column}: {what}" if column else f"{file}:{line}: {what}" for line, column, what in self.problems]
-        more = len(lines) - _SHOWN
-        super().__init__("\n".join(lines[:_SHOWN] + ([f"{file}: and at least {more} more problems"] if more > 0 else [])))
+        lines = [_placed(file, problem) for problem in self.problems[:_SHOWN]]
+        more = len(self.problems) - _SHOWN
+        if more > 0:
+            lines.append(Message("{file}: and at least {count} more problems", file=file, count=more))
+        super().__init__(joined(lines))
+
+
+def _placed(file: str, problem: EntryProblem) -> Message:
+    line, column, what = problem
+    if column:
+        return Message("{file}:{line}: {column}: {what}", file=file, line=line, column=column, what=what)
+    return Message("{file}:{line}: {what}", file=file, line=line, what=what)
 
 
 class Row(NamedTuple):
@@ -58,14 +69,12 @@ def read_table(data: bytes, file: str, columns: Sequence[str], optional: Sequenc
         if not line.strip(separator + ' "'):
             continue
         if len(rows) == MAX_ROWS:
-            raise BadEntries(file, [*problems, EntryProblem(number, "", f"more than {MAX_ROWS} entries")])
+            raise BadEntries(file, [*problems, EntryProblem(number, "", Message("more than {count} entries", count=MAX_ROWS))])
         fields = _fields(line, separator)
-        if isinstance(fields, str):
+        if isinstance(fields, Message):
             problems.append(EntryProblem(number, "", fields))
         elif len(fields) > len(header) and any(field.strip() for field in fields[len(header) :]):
-            problems.append(
-                EntryProblem(number, "", f"{len(fields)} fields under {len(header)} columns; a field with {separator!r} in it needs quotes")
-            )
+            problems.append(EntryProblem(number, "", _surplus(len(fields), len(header), separator)))
         else:
             row = dict.fromkeys(optional, "") | dict.fromkeys(columns, "") | dict(zip(header, map(_tidy, fields), strict=False))
             flaws = [EntryProblem(number, column, why) for column, text in row.items() if (why := _unreadable(text))]
@@ -81,9 +90,9 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def did_you_mean(text: str, known: Sequence[str]) -> str:
+def did_you_mean(text: str, known: Sequence[str]) -> Message:
     near = get_close_matches(text.lower(), known, n=1)
-    return f', did you mean "{near[0]}"?' if near else f"; there are: {', '.join(known)}"
+    return Message(', did you mean "{near}"?', near=near[0]) if near else Message("; there are: {known}", known=", ".join(known))
 
 
 def _quoted(field: str) -> str:
@@ -99,51 +108,62 @@ def _text(data: bytes, file: str) -> str:
         return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise BadEntries(file, [EntryProblem(line, "", 'not UTF-8 text; save the table as "CSV UTF-8"')]) from None
+        raise BadEntries(file, [EntryProblem(line, "", Message('not UTF-8 text; save the table as "CSV UTF-8"'))]) from None
 
 
 def _no_table(data: bytes) -> str:
     if len(data) > MAX_BYTES:
-        return f"larger than {MAX_BYTES // 1024 // 1024} MB"
+        return Message("larger than {megabytes} MB", megabytes=MAX_BYTES // 1024 // 1024)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return 'UTF-16 text; save the table as "CSV UTF-8"'
+        return Message('UTF-16 text; save the table as "CSV UTF-8"')
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        return 'a workbook of a spreadsheet, not a table of text; save it as "CSV UTF-8"'
+        return Message('a workbook of a spreadsheet, not a table of text; save it as "CSV UTF-8"')
     if b"\0" in data:
-        return "binary data, not a table of text"
+        return Message("binary data, not a table of text")
     start = data.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not start:
-        return "empty; a list without entries still has its first line, which names the columns"
-    return "a web page (HTML), not a table" if start.startswith(b"<") else ""
+        return Message("empty; a list without entries still has its first line, which names the columns")
+    return Message("a web page (HTML), not a table") if start.startswith(b"<") else ""
 
 
 def _header(line: str, separator: str, at: EntryProblem, file: str, known: Sequence[str], needed: Sequence[str]) -> list[str]:
     fields = _fields(line, separator)
-    header = [] if isinstance(fields, str) else ["".join(filter(str.isprintable, field)).strip().lower() for field in fields]
+    header = [] if isinstance(fields, Message) else ["".join(filter(str.isprintable, field)).strip().lower() for field in fields]
     while header and not header[-1]:
         header.pop()
     if not set(header) & set(known):
-        raise BadEntries(file, [at._replace(message=f"the first line must name the columns: {','.join(needed)}")])
+        raise BadEntries(file, [at._replace(message=Message("the first line must name the columns: {columns}", columns=",".join(needed)))])
     problems = [
-        at._replace(column=column[:MAX_FIELD], message=f"unknown column{did_you_mean(column, known)}")
+        at._replace(column=column[:MAX_FIELD], message=Message("unknown column{hint}", hint=did_you_mean(column, known)))
         for column in header
         if column not in known
     ]
-    problems += [at._replace(column=column, message="the column stands here twice") for column in known if header.count(column) > 1]
-    problems += [at._replace(column=column, message="the column is missing") for column in needed if column not in header]
+    problems += [
+        at._replace(column=column, message=Message("the column stands here twice")) for column in known if header.count(column) > 1
+    ]
+    problems += [at._replace(column=column, message=Message("the column is missing")) for column in needed if column not in header]
     if problems:
         raise BadEntries(file, problems)
     return header
 
 
-def _fields(line: str, separator: str) -> list[str] | str:
+def _fields(line: str, separator: str) -> list[str] | Message:
     """The fields of one line, or what is wrong with it. A line at a time, so that one stray quote does not swallow all that follows."""
     if len(line) > MAX_LINE:
-        return f"longer than {MAX_LINE} characters"
+        return Message("longer than {count} characters", count=MAX_LINE)
     try:
         return next(csv.reader([line], delimiter=separator, strict=True))
     except csv.Error:
-        return "quotes do not match on this line; a field cannot run over several lines, and a quote in a field is written twice"
+        return Message("quotes do not match on this line; a field cannot run over several lines, and a quote in a field is written twice")
+
+
+def _surplus(fields: int, columns: int, separator: str) -> Message:
+    return Message(
+        "{fields} fields under {columns} columns; a field with {separator!r} in it needs quotes",
+        fields=fields,
+        columns=columns,
+        separator=separator,
+    )
 
 
 def _tidy(field: str) -> str:
@@ -155,8 +175,8 @@ def _tidy(field: str) -> str:
 
 def _unreadable(field: str) -> str:
     if len(field) > MAX_FIELD:
-        return f"longer than {MAX_FIELD} characters"
+        return Message("longer than {count} characters", count=MAX_FIELD)
     if field.isprintable():
         return ""
     bad = next(character for character in field if not character.isprintable())
-    return f"a character that cannot be seen (U+{ord(bad):04X})"
+    return Message("a character that cannot be seen (U+{code:04X})", code=ord(bad))

@@ -28,6 +28,7 @@ import httpx
 from blocklists.parse.lines import refuse_what_is_no_list
 from blocklists.parse.ut1 import FILES
 from blocklists.rule import ListRefused
+from filters.message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,11 @@ Progress = Callable[[str, int, int], None]
 
 
 class Unavailable(Exception):
-    """Neither a fresh copy nor a kept one; the message says why."""
+    """Neither a fresh copy nor a kept one; ``why`` without the list's address, which the message has too."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(Message("{url}: {why}", url=url, why=why))
+        self.why = why
 
 
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -109,9 +114,9 @@ class Fetcher:
         try:
             self._refresh(url, kept, progress)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ListRefused) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = _reason(error)
             if not kept.exists():
-                raise Unavailable(f"{url}: {reason}") from None
+                raise Unavailable(url, reason) from None
             kept.failed(reason)
             return kept.fetched(self._limits, reason)
         return kept.fetched(self._limits)
@@ -122,7 +127,7 @@ class Fetcher:
             return self._file(url)
         kept = _Kept(self._cache, url)
         if not kept.exists():
-            raise Unavailable(f"{url}: not fetched yet")
+            raise Unavailable(url, Message("not fetched yet"))
         return kept.fetched(self._limits)
 
     def _file(self, url: str) -> Fetched:
@@ -130,7 +135,7 @@ class Fetcher:
         try:
             return Fetched(partial(_read, path, url, self._limits), path.stat().st_mtime, refreshed_at=time.time())
         except OSError as error:
-            raise Unavailable(f"{url}: {error.strerror}") from None
+            raise Unavailable(url, error.strerror or type(error).__name__) from None
 
     def _refresh(self, url: str, kept: "_Kept", progress: Progress) -> None:
         """One attempt, and more while the fault may pass and the time limit allows."""
@@ -151,7 +156,7 @@ class Fetcher:
     def _attempt(self, url: str, kept: "_Kept", deadline: float, progress: Progress) -> None:
         with self._client.stream("GET", url, headers=kept.conditions()) as response:
             if urlsplit(url).scheme == "https" and any(step.url.scheme != "https" for step in (*response.history, response)):
-                raise ListRefused("led from https to http")
+                raise ListRefused(Message("led from https to http"))
             if response.status_code == httpx.codes.NOT_MODIFIED and kept.exists():
                 kept.unchanged()
                 return
@@ -160,7 +165,7 @@ class Fetcher:
         for file in unpack(url, data, self._limits).values():
             refuse_what_is_no_list(file)
         if not data.strip():
-            raise ListRefused("an empty answer")
+            raise ListRefused(Message("an empty answer"))
         kept.keep(data, response.headers)
 
     def _body(self, url: str, response: httpx.Response, deadline: float, progress: Progress) -> bytes:
@@ -170,11 +175,18 @@ class Fetcher:
         for chunk in response.iter_bytes():
             body.write(chunk)
             if body.tell() > self._limits.download:
-                raise ListRefused(f"larger than {self._limits.download} bytes")
+                raise ListRefused(Message("larger than {count} bytes", count=self._limits.download))
             if time.monotonic() > deadline:
-                raise ListRefused(f"not finished after {self._limits.seconds:.0f} seconds")
+                raise ListRefused(Message("not finished after {seconds:.0f} seconds", seconds=self._limits.seconds))
             progress(url, response.num_bytes_downloaded, total)
         return body.getvalue()
+
+
+def _reason(error: Exception) -> str:
+    """In one line."""
+    if isinstance(error, ListRefused):
+        return Message("{why}", why=error)
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _may_pass(error: httpx.HTTPError) -> bool:
@@ -247,7 +259,7 @@ class _Kept:
         """The copy, with a note if the last attempt ``failed`` (this one, or the one that was noted)."""
         known = self._known()
         reason = failed or known.get("failed", "")
-        notes = (f"not refreshed ({reason}); the last good copy is used",) if reason else ()
+        notes = (Message("not refreshed ({why}); the last good copy is used", why=reason),) if reason else ()
         changed_at = _moment(known.get("last-modified", "")) or _moment(known.get("date", ""))
         refreshed_at = _seconds(known.get("refreshed", "")) or self._data.stat().st_mtime
         return Fetched(partial(_read, self._data, self._url, limits), changed_at, notes, refreshed_at)
@@ -257,7 +269,7 @@ def _read(path: Path, url: str, limits: Limits) -> Mapping[str, bytes]:
     try:
         return unpack(url, path.read_bytes(), limits)
     except OSError as error:
-        raise ListRefused(f"the copy on disk cannot be read: {error.strerror}") from None
+        raise ListRefused(Message("the copy on disk cannot be read: {why}", why=error.strerror)) from None
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -290,13 +302,13 @@ def unpack(url: str, data: bytes, limits: Limits = Limits()) -> Mapping[str, byt
             for member in archive:
                 total += member.size
                 if total > limits.unpacked:
-                    raise ListRefused(f"an archive that unpacks to more than {limits.unpacked} bytes")
+                    raise ListRefused(Message("an archive that unpacks to more than {count} bytes", count=limits.unpacked))
                 name = member.name.rpartition("/")[2]
                 content = archive.extractfile(member) if member.isreg() and name in FILES and name not in files else None
                 if content is not None:
                     files[name] = content.read()
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise ListRefused(f"not a .tar.gz archive: {error}") from None
+        raise ListRefused(Message("not a .tar.gz archive: {why}", why=error)) from None
     if not files:
-        raise ListRefused(f"an archive without {', '.join(FILES)}")
+        raise ListRefused(Message("an archive without {files}", files=", ".join(FILES)))
     return files

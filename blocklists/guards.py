@@ -11,7 +11,12 @@ from publicsuffixlist import PSLFILE
 from blocklists.critical import CRITICAL
 from blocklists.rule import Shape
 from filters.category import CATEGORIES
+from filters.message import Message
 from filters.name import parents
+
+_SELF = Shape.SELF
+"""a member of an enumeration costs more to look up than all sets here together, and this is asked for every line of every list"""
+OTHERS_BELOW = Message("a public suffix: other people's sites are below it")
 
 
 @cache
@@ -50,16 +55,17 @@ def objection(name: str, shape: Shape, category: str, may_name: frozenset[str] =
     ``may_name`` are critical names that the list's entry in sources.yaml names on purpose. An open category blocks
     nothing, so it may name ``edu.vn``, but neither a whole top-level domain nor a private suffix such as ``github.io``.
     """
-    if shape != Shape.SELF and is_public_suffix(name) and not (CATEGORIES[category].open and "." in name and name in _suffixes()[3]):
-        return "a public suffix: other people's sites are below it"
+    with_below = shape != _SELF
+    if with_below and is_public_suffix(name) and not (CATEGORIES[category].open and "." in name and name in _suffixes()[3]):
+        return OTHERS_BELOW
     if name in may_name or CATEGORIES[category].open:
         return ""
     if name in CRITICAL and category not in CRITICAL[name].subject_of:
-        return f"a critical name: {CRITICAL[name].reason}"
-    if shape != Shape.SELF and name in _HOLDS:
+        return Message("a critical name: {why}", why=CRITICAL[name].reason)
+    if with_below and name in _HOLDS:
         guarded = next((held for held in _HOLDS[name] if category not in CRITICAL[held].subject_of), None)
         if guarded is not None:
-            return f"a critical name is below it: {guarded}"
+            return Message("a critical name is below it: {name}", name=guarded)
     return ""
 
 

@@ -25,14 +25,15 @@ class Busy(Exception):
     """Another process is installing into the same directory."""
 
 
-def install(directory: Path, build: Callable[[Path], str]) -> Path:
+def install(directory: Path, build: Callable[[Path], str], under: DomainIndex | None = None) -> Path:
     """Let ``build`` write a bundle into an empty folder and return its identity; then put it in force.
 
-    Returns the bundle's folder. What ``build`` raises passes through and changes nothing; so do OSError, and BadBundle when
-    what was written does not open (a failing disk, an overlay without its base). Raises Busy.
+    ``under``: an opened bundle that the new one may lie over, which is then not read again. Returns the bundle's folder. What
+    ``build`` raises passes through and changes nothing; so do OSError, and BadBundle when what was written does not open (a
+    failing disk, an overlay without its base). Raises Busy.
     """
     with _lock(directory):
-        target = _placed(directory, build)
+        target = _placed(directory, build, under)
         _put_in_force(directory, target)
     return target
 
@@ -69,13 +70,13 @@ def _lock(directory: Path) -> Iterator[None]:
         yield
 
 
-def _placed(directory: Path, build: Callable[[Path], str]) -> Path:
+def _placed(directory: Path, build: Callable[[Path], str], under: DomainIndex | None = None) -> Path:
     for leftover in directory.glob(".new-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=directory))
     try:
         target = directory / build(fresh)
-        DomainIndex.open(fresh).close()
+        DomainIndex.open(fresh, under).close()
         fresh.chmod(0o755)
         sync_tree(fresh)
         _rename_into_place(fresh, target)

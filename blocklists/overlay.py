@@ -7,7 +7,10 @@ keys are not listed any more. Promises: the same input gives the same bytes, wha
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, replace
+from dataclasses import fields, replace
+from functools import cache
+from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 
 from blocklists.sources import TEST_SOURCE
@@ -33,25 +36,25 @@ _LIFTED = ALLOW_SELF | ALLOW_BELOW | FIRM_SELF | FIRM_BELOW
 """an exception that no other entry of its list outweighs, patterns included"""
 
 
-def write_overlay(directory: Path, base: DomainIndex, full: DomainIndex) -> str:
+def write_overlay(directory: Path, base: DomainIndex, full: DomainIndex, most: int | None = None) -> str:
     """Write the overlay upon ``base`` that answers as ``full`` does, and return its identity.
 
-    ``base`` is no overlay itself. A source of the base that ``full`` has no more stays, with no names. Of several lists that say the
-    same of a name, the order may be another than in ``full``.
+    If it would have more than ``most`` keys nothing is written, and there is no identity. ``base`` is no overlay itself. A source of the
+    base that ``full`` has no more stays, with no names. Of several lists that say the same of a name, the order may be another than in ``full``.
     """
     sources, positions = _joined(base.sources, full.sources)
+    changes = _differences(base, full, positions)
+    if most is not None:
+        few = list(islice(changes, most + 1))
+        if len(few) > most:
+            return ""
+        changes = iter(few)
     counts = [0] * len(sources)
     for position, count in zip(positions, full.counts, strict=True):
         counts[position] = count
     conditional = [replace(rule, source=positions[rule.source]) for rule in full.conditional]
     over = Over(base.identity, base.own.key_id, full.names, tuple(counts))
-    return write_changes(directory, _differences(base, full, positions), sources, conditional, over, full.built_at)
-
-
-def share_of(base: DomainIndex, full: DomainIndex) -> float:
-    """How large that overlay would be: names that it would have, for each name of ``base``."""
-    _, positions = _joined(base.sources, full.sources)
-    return sum(1 for _ in _differences(base, full, positions)) / max(base.names, 1)
+    return write_changes(directory, changes, sources, conditional, over, full.built_at)
 
 
 def _joined(base: Sequence[Source], full: Sequence[Source]) -> tuple[list[Source], list[int]]:
@@ -89,17 +92,12 @@ def _name_and_category(source: Source) -> object:
 
 def _differences(base: DomainIndex, full: DomainIndex, positions: Sequence[int]) -> Iterator[tuple[str, LabelSet]]:
     """Every key of which ``full`` says something else than ``base``, with what it says in the overlay's numbers."""
-    known: dict[LabelSet, LabelSet] = {(): ()}
-    before, after = base.table.get, full.table.get
-    for key, label_set in full.table.items():
-        numbered = known.get(label_set)
-        if numbered is None:
-            numbered = known[label_set] = tuple(sorted((positions[source], flags) for source, flags in label_set))
-        if before(key) != numbered:
-            yield key, numbered
-    for key in base.own:
-        if not after(key):
-            yield key, ()
+
+    @cache
+    def numbered(label_set: LabelSet) -> LabelSet:
+        return tuple(sorted((positions[source], flags) for source, flags in label_set))
+
+    return base.own.unlike((key, numbered(label_set)) for key, label_set in full.table.items())
 
 
 def compose(
@@ -119,7 +117,7 @@ def compose(
     if under is None:
         return _write_alone(directory, added, built_at)
     base = under.base or under
-    sources = [*under.sources, *_new_sources(under, added)]
+    sources = [*under.sources, *_new_sources(under.sources, added)]
     touched = _lifted(under, unlisted)
     numbers = {source: number for number, source in reversed(list(enumerate(sources)))}
     for name, source in added:
@@ -133,14 +131,14 @@ def compose(
 def _write_alone(directory: Path, added: Sequence[tuple[str, Source]], built_at: float) -> str:
     tests = [(category.test_name, Source(TEST_SOURCE, category.id)) for category in CATEGORIES.values()]
     sources = [source for _, source in tests]
-    sources += sorted({source for _, source in added} - set(sources), key=astuple)
+    sources += _new_sources(sources, added)
     numbers = {source: number for number, source in enumerate(sources)}
     entries = ((name, numbers[source], SUBTREE) for name, source in (*tests, *added))
     return write(directory, entries, sources, built_at=built_at)
 
 
-def _new_sources(under: DomainIndex, added: Iterable[tuple[str, Source]]) -> list[Source]:
-    return sorted({source for _, source in added} - set(under.sources), key=astuple)
+def _new_sources(known: Iterable[Source], added: Iterable[tuple[str, Source]]) -> list[Source]:
+    return sorted({source for _, source in added}.difference(known), key=attrgetter(*(field.name for field in fields(Source))))
 
 
 def _lifted(under: DomainIndex, unlisted: Iterable[str]) -> dict[str, dict[int, int]]:

@@ -17,8 +17,9 @@ _REQUIRED = (MANIFEST, LABELS, NAMES, RULES)
 MEMBERS = (*_REQUIRED, REPORT)
 LIMIT = 256 * 1024 * 1024
 """bytes of an unpacked bundle; a million names have some ten million"""
-_PRESET = 6
-"""its dictionary of 8 MiB holds most of a bundle; a larger one asks more memory of a small box"""
+_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1024 * 1024, "mf": lzma.MF_HC4, "nice_len": 16}]
+"""preset 6 with a quicker search: half its time for one hundredth more bytes, since in a trie what repeats is short and near. The small
+dictionary is also all the memory that unpacking takes"""
 _MEMORY = 32 * 1024 * 1024
 """bytes that unpacking may take for its dictionary"""
 _BLOCK = tarfile.BLOCKSIZE
@@ -28,7 +29,7 @@ _PIECE = 64 * 1024
 def pack(bundle: Path, archive: Path) -> None:
     """Write the files of ``bundle`` (and its report, if there is one) into ``archive``. Raises OSError."""
     with (
-        lzma.open(archive, "wb", preset=_PRESET) as packed,
+        lzma.open(archive, "wb", filters=_FILTERS) as packed,
         tarfile.open(fileobj=packed, mode="w|", format=tarfile.USTAR_FORMAT) as tar,
     ):
         for name in MEMBERS:

@@ -18,6 +18,7 @@ from blocklists.critical import CRITICAL
 from blocklists.parse import FORMATS
 from filters.bundle import Source
 from filters.category import CATEGORIES
+from filters.message import Message, joined
 
 PACKAGED = Path(__file__).with_name("sources.yaml")
 TEST_SOURCE = "manglanh-test"
@@ -60,7 +61,12 @@ class BadSources(Exception):
 
     def __init__(self, file: str, problems: list[SourceProblem]) -> None:
         self.problems = sorted(problems)
-        super().__init__("\n".join(f"{file}:{problem.line}:{problem.column}: {problem.message}" for problem in self.problems))
+        super().__init__(
+            joined(
+                Message("{file}:{line}:{column}: {what}", file=file, line=problem.line, column=problem.column, what=problem.message)
+                for problem in self.problems
+            )
+        )
 
 
 def load(path: Path) -> tuple[ListSource, ...]:
@@ -68,7 +74,7 @@ def load(path: Path) -> tuple[ListSource, ...]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadSources(str(path), [SourceProblem(1, 1, f"cannot be read: {error}")]) from None
+        raise BadSources(str(path), [SourceProblem(1, 1, Message("cannot be read: {why}", why=error))]) from None
     return parse_sources(text, str(path), path.parent)
 
 
@@ -87,9 +93,9 @@ def _composed(text: str, file: str) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise BadSources(file, [SourceProblem(*where, f"not YAML: {error.problem or error.context}")]) from None
+        raise BadSources(file, [SourceProblem(*where, Message("not YAML: {why}", why=error.problem or error.context))]) from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise BadSources(file, [SourceProblem(1, 1, f"not YAML: {error}")]) from None
+        raise BadSources(file, [SourceProblem(1, 1, Message("not YAML: {why}", why=error))]) from None
 
 
 class _Reader:
@@ -100,18 +106,18 @@ class _Reader:
         self._names: set[str] = set()
         self.problems: list[SourceProblem] = []
 
-    def _problem(self, node: yaml.Node | None, message: str) -> None:
+    def _problem(self, node: yaml.Node | None, where: str, what: Message) -> None:
         line, column = (node.start_mark.line + 1, node.start_mark.column + 1) if node else (1, 1)
-        self.problems.append(SourceProblem(line, column, message))
+        self.problems.append(SourceProblem(line, column, Message("{where}: {what}", where=where, what=what)))
 
     def sources(self, root: yaml.Node | None) -> Iterator[ListSource]:
-        top = self._mapping(root, ("sources",), "the file")
+        top = self._mapping(root, ("sources",), Message("the file"))
         listed = top.get("sources")
         if listed is None:
             if not self.problems:
-                self._problem(root, "sources: missing")
+                self._problem(root, "sources", Message("missing"))
         elif not isinstance(listed, yaml.SequenceNode):
-            self._problem(listed, "sources: must be a list")
+            self._problem(listed, "sources", Message("must be a list"))
         else:
             for number, node in enumerate(listed.value, 1):
                 source = self._source(node, f"sources.{number}")
@@ -120,14 +126,14 @@ class _Reader:
 
     def _mapping(self, node: yaml.Node | None, keys: tuple[str, ...], where: str) -> dict[str, yaml.Node]:
         if not isinstance(node, yaml.MappingNode):
-            self._problem(node, f"{where}: must have keys ({', '.join(keys)})")
+            self._problem(node, where, Message("must have keys ({keys})", keys=", ".join(keys)))
             return {}
         found: dict[str, yaml.Node] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.value not in keys:
-                self._problem(key, f"{where}.{key.value}: unknown key{did_you_mean(str(key.value), keys)}")
+                self._problem(key, f"{where}.{key.value}", Message("unknown key{hint}", hint=did_you_mean(str(key.value), keys)))
             elif key.value in found:
-                self._problem(key, f"{where}.{key.value}: given twice")
+                self._problem(key, f"{where}.{key.value}", Message("given twice"))
             else:
                 found[key.value] = value
         return found
@@ -140,7 +146,7 @@ class _Reader:
         texts = {key: self._text(value, f"{where}.{key}") for key, value in nodes.items() if key != "may_name"}
         for key in _REQUIRED:
             if key not in nodes:
-                self._problem(node, f"{where}: {key} is missing")
+                self._problem(node, where, Message("{key} is missing", key=key))
         self._check_name(nodes, texts, where)
         self._check_word(nodes, texts, "category", tuple(CATEGORIES), where)
         self._check_word(nodes, texts, "format", FORMATS, where)
@@ -154,41 +160,43 @@ class _Reader:
     def _text(self, node: yaml.Node, where: str) -> str:
         if isinstance(node, yaml.ScalarNode) and node.value.strip():
             return str(node.value).strip()
-        self._problem(node, f"{where}: must be a text")
+        self._problem(node, where, Message("must be a text"))
         return ""
 
     def _check_name(self, nodes: Mapping[str, yaml.Node], texts: Mapping[str, str], where: str) -> None:
         name = texts.get("name", "")
         if name in self._names:
-            self._problem(nodes["name"], f"{where}.name: another list has this name: {name}")
+            self._problem(nodes["name"], f"{where}.name", Message("another list has this name: {name}", name=name))
         if name.startswith(TEST_SOURCE):
-            self._problem(nodes["name"], f"{where}.name: {TEST_SOURCE} is built in")
+            self._problem(nodes["name"], f"{where}.name", Message("{name} is built in", name=TEST_SOURCE))
         self._names.add(name)
 
     def _check_word(self, nodes: Mapping[str, yaml.Node], texts: Mapping[str, str], key: str, known: tuple[str, ...], where: str) -> None:
         word = texts.get(key)
         if word and word not in known:
-            self._problem(nodes[key], f"{where}.{key}: unknown {key} {word!r}{did_you_mean(word, known)}")
+            what = Message("unknown {key} {word!r}{hint}", key=key, word=word, hint=did_you_mean(word, known))
+            self._problem(nodes[key], f"{where}.{key}", what)
 
     def _check_place(self, node: yaml.Node, nodes: Mapping[str, yaml.Node], texts: Mapping[str, str], where: str) -> None:
         if ("path" in nodes) == ("url" in nodes):
-            self._problem(node, f"{where}: exactly one of path and url is needed")
+            self._problem(node, where, Message("exactly one of path and url is needed"))
         url = texts.get("url")
         if url and not is_fetchable(url):
-            self._problem(nodes["url"], f"{where}.url: must be https://, http:// or file://, with a host or a path")
+            self._problem(nodes["url"], f"{where}.url", Message("must be https://, http:// or file://, with a host or a path"))
         if url and texts.get("format") == "ut1" and not url.endswith(".tar.gz"):
-            self._problem(nodes["url"], f"{where}.url: format ut1 by url is an archive (.tar.gz); for a single file use domains")
+            what = Message("format ut1 by url is an archive (.tar.gz); for a single file use domains")
+            self._problem(nodes["url"], f"{where}.url", what)
 
     def _names_of(self, node: yaml.Node | None, where: str) -> frozenset[str]:
         if node is None:
             return frozenset()
         if not isinstance(node, yaml.SequenceNode):
-            self._problem(node, f"{where}: must be a list of names")
+            self._problem(node, where, Message("must be a list of names"))
             return frozenset()
         names = {self._text(item, where): item for item in node.value}
         for name, item in names.items():
             if name and name not in CRITICAL:
-                self._problem(item, f"{where}: {name} is not guarded{did_you_mean(name, tuple(CRITICAL))}")
+                self._problem(item, where, Message("{name} is not guarded{hint}", name=name, hint=did_you_mean(name, tuple(CRITICAL))))
         return frozenset(names)
 
 
@@ -200,10 +208,8 @@ def appended(text: str, entry: Mapping[str, str], file: str, folder: Path) -> st
     root = _composed(text, file)
     listed = root.value[0][1] if isinstance(root, yaml.MappingNode) and root.value else None
     if isinstance(listed, yaml.SequenceNode) and listed.flow_style:
-        problem = SourceProblem(
-            listed.start_mark.line + 1, listed.start_mark.column + 1, "sources: must be written one entry a line (- name: ...)"
-        )
-        raise BadSources(file, [problem])
+        what = Message("sources: must be written one entry a line (- name: ...)")
+        raise BadSources(file, [SourceProblem(listed.start_mark.line + 1, listed.start_mark.column + 1, what)])
     indent = " " * (listed.start_mark.column if isinstance(listed, yaml.SequenceNode) else 2)
     head = text if text.endswith("\n") or not text else text + "\n"
     if root is None or (isinstance(root, yaml.ScalarNode) and not root.value):
@@ -232,4 +238,4 @@ def is_fetchable(url: str) -> bool:
 
 def did_you_mean(word: str, known: tuple[str, ...]) -> str:
     close = get_close_matches(word, known, n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
+    return Message(", did you mean {word!r}?", word=close[0]) if close else ""

@@ -31,6 +31,8 @@ from blocklists.release_record import (
 )
 from blocklists.rolling_back import CHANGING, LOCK_WAIT, ROLLED_BACK
 from blocklists.update_status import save, status_after
+from filters.bundle import BadBundle
+from filters.domain_index import DomainIndex
 
 log = logging.getLogger("manglanh.update")
 
@@ -53,7 +55,8 @@ def poll(place: Place, now: float, *, clock_trusted: bool = True) -> Outcome:
     """
     with alone(place.directory / POLLING):
         before = read_status(place.directory)
-        found = Findings(unpacked=dict(read_record(place.directory).unpacked))
+        known = read_record(place.directory)
+        found = Findings(in_force=known.channels, unpacked=dict(known.unpacked))
         for mirror in place.mirrors.to_ask(place.monotonic(), turn(place, before, now)):
             ask(place, mirror, before, found, now)
             if found.unchanged or (found.versions and not found.troubles):
@@ -119,14 +122,14 @@ def _put_in_force(
     moment = now if trusted else 0.0
     same = record.found and all(record.files(name) == wanted.files(name) for name in CHANNELS)
     try:
-        if same and _holds(directory, record, moment):
+        if same and _holds(directory, record, moment) and (found.versions is None or _is_whole(directory)):
             if wanted != record:
                 write_record(directory, wanted)
             _tidy(directory, wanted, found)
             return wanted, None
         if not any(content.files for content in wanted.channels.values()) or _would_forget(directory, record, found):
             return record, None
-        composed = put_in_force(directory, wanted.channels, moment, wanted.unpacked)
+        composed = put_in_force(directory, wanted.channels, moment, wanted.unpacked, found.parsed)
         after = recorded(wanted, composed)
         if after.bundle != record.bundle:
             log.info("bundle %s is in force", after.bundle[:12])
@@ -161,6 +164,16 @@ def _holds(directory: Path, record: Record, moment: float) -> bool:
     timely = not moment or (record.valid_from <= moment and not 0 < record.valid_until <= moment)
     under = BASE in record.files("categories") or record.own == own_bundle(directory)
     return folder is not None and folder.name == record.bundle and under and timely
+
+
+def _is_whole(directory: Path) -> bool:
+    """Whether the disk has damaged nothing of the bundle in force. Files that were checked once are not unpacked again to find out."""
+    folder = current(directory)
+    try:
+        DomainIndex.open(folder).close() if folder else None
+    except BadBundle:
+        return False
+    return True
 
 
 def _serve_contacts(directory: Path, record: Record, found: Findings) -> None:

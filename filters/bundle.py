@@ -237,8 +237,19 @@ def write(
     ``entries`` are ``Entry`` or plain tuples of canonical name, position in ``sources`` and flags, in any order. ``conditional``
     is read when they have come to their end. Nothing is renamed or synced here; blocklists/install.py does that.
     """
-    named = ((rule.name, rule.source, CONDITIONAL) for rule in conditional if rule.name)
-    lines = (f"{key_of(name)} {source} {flags}" for name, source, flags in chain(entries, named))
+    return write_keys(directory, ((key_of(name), source, flags) for name, source, flags in entries), sources, conditional, built_at)
+
+
+def write_keys(
+    directory: Path,
+    entries: Iterable[tuple[str, int, int]],
+    sources: Sequence[Source],
+    conditional: Collection[Conditional] = (),
+    built_at: float = 0.0,
+) -> str:
+    """The same of entries that have keys in place of names."""
+    named = ((key_of(rule.name), rule.source, CONDITIONAL) for rule in conditional if rule.name)
+    lines = (f"{key} {source} {flags}" for key, source, flags in chain(entries, named))
     return _write(directory, _Labelled(lines), sources, conditional, built_at)
 
 
@@ -295,9 +306,15 @@ def _write(
         counts=over.counts if over else _counted(used, len(sources)),
         files={name: file_entry(directory / name) for name in (NAMES, LABELS, RULES)},
     )
-    manifest = manifest.model_copy(update={"identity": _identity(manifest)})
-    (directory / MANIFEST).write_bytes(manifest.canonical())
-    return manifest.identity
+    return write_manifest(directory, manifest)
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> str:
+    """Write it with its identity, which is returned, in place of the one that it says."""
+    raw = manifest.model_copy(update={"identity": ""}).canonical()
+    identity = hashlib.sha256(raw).hexdigest()
+    (directory / MANIFEST).write_bytes(raw.replace(_identified(""), _identified(identity)))
+    return identity
 
 
 def _gaps(numbers: Iterable[int]) -> tuple[int, ...]:
@@ -316,8 +333,9 @@ def _write_names(directory: Path, labelled: Iterable[tuple[str, LabelSet]]) -> t
     position = {label_set: number for number, label_set in enumerate(used)}
     label_bytes, code = (2, "H") if len(used) <= 0xFFFF else (4, "I")
     labels = array(code, bytes(label_bytes * len(trie)))
+    key_id = trie.key_id
     for key, label_set in labelled:
-        labels[trie.key_id(key)] = position[label_set]
+        labels[key_id(key)] = position[label_set]
     (directory / NAMES).write_bytes(trie.tobytes())  # save() says a full disk as a RuntimeError
     (directory / LABELS).write_bytes(labels.tobytes())
     return used, label_bytes
@@ -343,8 +361,9 @@ def file_entry(path: Path) -> FileEntry:
         return FileEntry(size=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def _identity(manifest: Manifest) -> str:
-    return hashlib.sha256(manifest.model_copy(update={"identity": ""}).canonical()).hexdigest()
+def _identified(identity: str) -> bytes:
+    """Where the manifest says its identity: nowhere else, since quotes within a text have a backslash before them."""
+    return f'"identity":"{identity}"'.encode()
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -357,7 +376,7 @@ def read_manifest(directory: Path) -> Manifest:
     manifest = Manifest.read(raw, MANIFEST)
     if not 1 <= manifest.format <= FORMAT:
         raise BadBundle(f"{MANIFEST}: format {manifest.format}, and this program reads up to format {FORMAT}")
-    if manifest.identity != _identity(manifest):
+    if manifest.identity != hashlib.sha256(raw.replace(_identified(manifest.identity), _identified(""))).hexdigest():
         raise BadBundle(f"{MANIFEST}: its own hash does not match")
     if manifest.byteorder != sys.byteorder:
         raise BadBundle(f"{MANIFEST}: built for a {manifest.byteorder}-endian machine")

@@ -11,8 +11,11 @@ from ipaddress import ip_address
 
 import idna
 
+from filters.message import Message
+
 _ASCII_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*\Z")
 _ALL_DIGITS = re.compile(r"[0-9.]+\Z")
+_ADDRESS = Message("an address, not a name")
 
 
 class InvalidName(ValueError):
@@ -29,18 +32,18 @@ def normalise(text: str) -> str:
     name = name.removesuffix(".")
     if _ASCII_NAME.match(name):
         if _ALL_DIGITS.match(name) and _is_address(name):
-            raise InvalidName("an address, not a name")
+            raise InvalidName(_ADDRESS)
         return name
     if not name:
-        raise InvalidName("empty name")
+        raise InvalidName(Message("empty name"))
     if _is_address(name):
-        raise InvalidName("an address, not a name")
+        raise InvalidName(_ADDRESS)
     if name.isascii():
         raise InvalidName(_why_not(name))
     try:
         encoded = idna.encode(name, uts46=True, transitional=False).decode("ascii")
     except idna.IDNAError as error:
-        raise InvalidName(f"not an internationalised name: {error}") from None
+        raise InvalidName(Message("not an internationalised name: {why}", why=error)) from None
     if not _ASCII_NAME.match(encoded):
         raise InvalidName(_why_not(encoded))
     return encoded
@@ -54,18 +57,18 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _why_not(name: str) -> str:
+def _why_not(name: str) -> Message:
     if len(name) > 253:
-        return "longer than 253 characters"
+        return Message("longer than {count} characters", count=253)
     for label in name.split("."):
         if not label:
-            return "empty label"
+            return Message("empty label")
         if len(label) > 63:
-            return "label longer than 63 characters"
+            return Message("label longer than 63 characters")
         if label.startswith("-") or label.endswith("-"):
-            return "label starts or ends with a hyphen"
+            return Message("label starts or ends with a hyphen")
     bad = sorted(set(re.sub(r"[a-z0-9_.-]", "", name)))
-    return f"character not allowed in a name: {bad[0]!r}" if bad else "not a name"
+    return Message("character not allowed in a name: {character!r}", character=bad[0]) if bad else Message("not a name")
 
 
 def parents(name: str) -> Iterator[str]:

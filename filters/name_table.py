@@ -6,7 +6,7 @@ need not know which of them it reads. Nothing of a listed name is a Python objec
 
 import mmap
 from bisect import bisect_left
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -94,6 +94,19 @@ class MappedNames:
         if not wanted:
             return iter(())
         return (self.key_of_id(place) for place, number in enumerate(self._labels) if number in wanted)
+
+    def unlike(self, others: Iterable[tuple[str, LabelSet]]) -> Iterator[tuple[str, LabelSet]]:
+        """What of ``others``, each key once, is not said here; and, without a label set, the keys here that are not among them."""
+        known, sets, labels = self._trie.get, self._sets, self._labels
+        found = bytearray(len(self))
+        for key, label_set in others:
+            number = known(key)
+            if number is not None:
+                found[number] = True
+                if sets[labels[number]] == label_set:
+                    continue
+            yield key, label_set
+        yield from ((self.key_of_id(number), ()) for number, there in enumerate(found) if not there)
 
     changes = items
 

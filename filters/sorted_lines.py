@@ -5,8 +5,8 @@ of a hundred and fifty. The same lines in any order come back in the same order.
 """
 
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from heapq import merge
 from itertools import islice
 
 _RUN = 100_000
@@ -25,9 +25,19 @@ class SortedLines:
             self._runs.append([zlib.compress("\n".join(run[at : at + _BLOCK]).encode(), 1) for at in range(0, len(run), _BLOCK)])
 
     def __iter__(self) -> Iterator[str]:
-        return merge(*map(_lines, self._runs))
+        runs = [map(_lines, run) for run in self._runs]
+        heads: list[list[str]] = [[] for _ in runs]
+        while any(heads := [head or next(run, []) for head, run in zip(heads, runs, strict=True)]):
+            # What comes before the earliest end of these blocks comes before all that is still packed. Sorting a few sorted pieces
+            # costs a third of merging them line by line.
+            end = min(head[-1] for head in heads if head)
+            ready: list[str] = []
+            for head in heads:
+                cut = bisect_right(head, end)
+                ready += head[:cut]
+                del head[:cut]
+            yield from sorted(ready)
 
 
-def _lines(run: Iterable[bytes]) -> Iterator[str]:
-    for block in run:
-        yield from zlib.decompress(block).decode().split("\n")
+def _lines(block: bytes) -> list[str]:
+    return zlib.decompress(block).decode().split("\n")

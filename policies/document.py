@@ -12,14 +12,16 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from filters.message import Message
+
 MAX_BYTES = 512 * 1024
 MAX_DEPTH = 20
 MAX_ALIASES = 100
 MAX_VALUES = 50_000
 """a school of 500 groups has 7,000"""
 
-_TOO_DEEP = f"nested more than {MAX_DEPTH} deep"
-_TOO_MANY = f"more than {MAX_VALUES} values, aliases followed"
+_TOO_DEEP = Message("nested more than {count} deep", count=MAX_DEPTH)
+_TOO_MANY = Message("more than {count} values, aliases followed", count=MAX_VALUES)
 
 Path = tuple[str | int, ...]
 
@@ -110,11 +112,11 @@ class Document:
         values: dict[str, Any] = {}
         for key, value in node.pairs:
             if not isinstance(key, Scalar):
-                self.flaws.append(Flaw(key.position, path, "a key must be text"))
+                self.flaws.append(Flaw(key.position, path, Message("a key must be text")))
             elif key.text in values:
-                self.flaws.append(Flaw(key.position, (*path, key.text), "stands here twice"))
+                self.flaws.append(Flaw(key.position, (*path, key.text), Message("stands here twice")))
             elif isinstance(value, Scalar) and value.missing:
-                self.flaws.append(Flaw(key.position, (*path, key.text), "has no value; give one or remove the key"))
+                self.flaws.append(Flaw(key.position, (*path, key.text), Message("has no value; give one or remove the key")))
             else:
                 values[key.text] = self._plain(value, (*path, key.text), key.position)
         return values
@@ -123,12 +125,12 @@ class Document:
 def read(data: bytes) -> Document:
     """The document in a file's bytes. Raises Unreadable."""
     if len(data) > MAX_BYTES:
-        raise Unreadable(Position(), f"larger than {MAX_BYTES} bytes")
+        raise Unreadable(Position(), Message("larger than {count} bytes", count=MAX_BYTES))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig", "replace")
-        raise Unreadable(_position_after(before), "not UTF-8 text; save the file as UTF-8") from None
+        raise Unreadable(_position_after(before), Message("not UTF-8 text; save the file as UTF-8")) from None
     return Document(_compose(_events(text)))
 
 
@@ -142,13 +144,12 @@ def _events(text: str) -> Iterator[yaml.Event]:
         yield from yaml.parse(text, Loader=yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise Unreadable(_of(mark) if mark else Position(), f"not YAML: {_words(error)}") from None
+        raise Unreadable(_of(mark) if mark else Position(), Message("not YAML: {why}", why=_words(error))) from None
     except yaml.reader.ReaderError as error:
-        raise Unreadable(
-            _position_after(text[: error.position]), f"a character that YAML does not allow (U+{error.character:04X})"
-        ) from None
+        why = Message("a character that YAML does not allow (U+{code:04X})", code=error.character)
+        raise Unreadable(_position_after(text[: error.position]), why) from None
     except ValueError as error:  # an escape such as "\Uffffffff" that is no character
-        raise Unreadable(Position(), f"not YAML: {error}") from None
+        raise Unreadable(Position(), Message("not YAML: {why}", why=error)) from None
 
 
 def _words(error: yaml.MarkedYAMLError) -> str:
@@ -165,7 +166,7 @@ def _compose(events: Iterable[yaml.Event]) -> Node:
         if count > 3 * MAX_VALUES:
             raise Unreadable(_of(event.start_mark), _TOO_MANY)
         if isinstance(event, yaml.DocumentStartEvent) and root is not None:
-            raise Unreadable(_of(event.start_mark), "a second document begins here; a school has one")
+            raise Unreadable(_of(event.start_mark), Message("a second document begins here; a school has one"))
         if isinstance(event, yaml.CollectionEndEvent):
             open_nodes.pop()
         if not isinstance(event, yaml.NodeEvent):
@@ -186,16 +187,16 @@ def _compose(events: Iterable[yaml.Event]) -> Node:
             if len(open_nodes) > MAX_DEPTH:
                 raise Unreadable(node.position, _TOO_DEEP)
     if root is None:
-        raise Unreadable(Position(), "the file is empty")
+        raise Unreadable(Position(), Message("the file is empty"))
     return root
 
 
 def _aliased(event: yaml.AliasEvent, anchors: dict[str, Node], aliases: int) -> Node:
     position = _of(event.start_mark)
     if event.anchor not in anchors:
-        raise Unreadable(position, f"the alias *{event.anchor} has no anchor before it")
+        raise Unreadable(position, Message("the alias *{anchor} has no anchor before it", anchor=event.anchor))
     if aliases > MAX_ALIASES:
-        raise Unreadable(position, f"more than {MAX_ALIASES} aliases")
+        raise Unreadable(position, Message("more than {count} aliases", count=MAX_ALIASES))
     return anchors[event.anchor]
 
 

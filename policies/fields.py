@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from filters.category import CATEGORIES, LOCKED
+from filters.message import Message
 from filters.name import InvalidName, normalise
 from policies import upstream_address
 from policies.school_time import parse_clock, parse_dates, parse_range
@@ -88,7 +89,7 @@ def _address(value: object) -> IPv4Address | IPv6Address:
 
 def _identifier(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", text):
-        raise ValueError(f"{text!r} is not an id: lower-case letters a-z, digits and hyphens (a title may be anything)")
+        raise ValueError(Message("{text!r} is not an id: lower-case letters a-z, digits and hyphens (a title may be anything)", text=text))
     return text
 
 
@@ -148,7 +149,7 @@ def _workers(value: object) -> object:
 def _not_empty(value: object) -> object:
     """Field(min_length=1) also speaks where items were refused, and so would every wrong item come with a false error."""
     if isinstance(value, list | tuple) and not value:
-        raise ValueError("must not be empty")
+        raise ValueError(Message("must not be empty"))
     return value
 
 

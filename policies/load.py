@@ -15,6 +15,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_ori
 
 from pydantic import BaseModel, ValidationError
 
+from filters.message import Message, joined
 from policies.document import MAX_BYTES, Document, Position, Unreadable, read
 from policies.model import SchoolFile
 from policies.references import wrong_references
@@ -35,15 +36,19 @@ class Problem(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}:{self.column}: "
-        return where + (f"{self.path}: {self.message}" if self.path else self.message)
+        return str(self.sentence())
+
+    def sentence(self) -> Message:
+        if self.path:
+            return Message("{file}:{line}:{column}: {path}: {message}", **self._asdict())
+        return Message("{file}:{line}:{column}: {message}", **self._asdict())
 
 
 class ConfigError(Exception):
     """The file is refused; ``problems`` has everything that is wrong with it, in the order of the lines."""
 
     def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(map(str, problems)))
+        super().__init__(joined(problem.sentence() for problem in problems))
         self.problems = problems
 
 
@@ -64,7 +69,7 @@ def contents(path: Path) -> bytes:
             return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError([Problem(str(path), 1, 1, "", f"cannot be read: {why}")]) from None
+        raise ConfigError([Problem(str(path), 1, 1, "", Message("cannot be read: {why}", why=why))]) from None
 
 
 def parse_as(model: type[Model], data: bytes | str, filename: str, references: References) -> Model:
@@ -75,8 +80,9 @@ def parse_as(model: type[Model], data: bytes | str, filename: str, references: R
         raise ConfigError([_problem(filename, *error.flaw)]) from None
     if not isinstance(document.plain, dict):
         needed = [f"{name}:" for name, field in model.model_fields.items() if field.is_required()]
-        message = f"not a mapping of keys; it needs {' and '.join(filter(None, (', '.join(needed[:-1]), needed[-1])))}"
-        raise ConfigError([_problem(filename, Position(), (), message)])
+        keys = Message("{first} and {last}", first=", ".join(needed[:-1]), last=needed[-1]) if needed[1:] else needed[0]
+        what = Message("not a mapping of keys; it needs {keys}", keys=keys)
+        raise ConfigError([_problem(filename, Position(), (), what)])
     problems = {_problem(filename, *flaw) for flaw in document.flaws}
     flawed = {problem.path for problem in problems}
     value = None
@@ -109,31 +115,32 @@ def _type_problems(model: type[BaseModel], filename: str, document: Document, er
         else:
             position = document.position(path)
         if kind == "extra_forbidden":
-            message = "unknown key" + did_you_mean(str(path[-1]), _keys(model, path[:-1]))
+            message: str = Message("unknown key{hint}", hint=did_you_mean(str(path[-1]), _keys(model, path[:-1])))
         else:
             message = _words(kind, detail["msg"], detail.get("ctx", {}), detail["input"])
         yield _problem(filename, position, path, message)
 
 
 _WORDS = {
-    "missing": "required, but not there",
-    "model_type": "a mapping of keys is needed here",
-    "dict_type": "a mapping of keys is needed here",
-    "tuple_type": "a list is needed here",
-    "string_type": "text is needed here",
-    "bool_parsing": "true or false (yes or no) is needed here",
-    "int_parsing": "a whole number is needed here",
-    "float_parsing": "a number is needed here",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-    "value_error": "{error}",
+    "missing": Message("required, but not there"),
+    "model_type": Message("a mapping of keys is needed here"),
+    "dict_type": Message("a mapping of keys is needed here"),
+    "tuple_type": Message("a list is needed here"),
+    "string_type": Message("text is needed here"),
+    "bool_parsing": Message("true or false (yes or no) is needed here"),
+    "int_parsing": Message("a whole number is needed here"),
+    "float_parsing": Message("a number is needed here"),
+    "greater_than_equal": Message("must be at least {ge}"),
+    "less_than_equal": Message("must be at most {le}"),
 }
 
 
 def _words(kind: str, message: str, details: dict[str, Any], value: object) -> str:
     if kind in ("enum", "literal_error"):
-        return unknown("value", str(value), re.findall(r"'([^']*)'", details["expected"]))
-    return _WORDS[kind].format(**details) if kind in _WORDS else message
+        return unknown(Message("value"), str(value), re.findall(r"'([^']*)'", details["expected"]))
+    if kind == "value_error":
+        return Message("{why}", why=details["error"])
+    return Message(_WORDS[kind], **details) if kind in _WORDS else message
 
 
 def _keys(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator
 
+from filters.message import Message
 from policies.fields import Identifier, NotEmpty, web_address
 from policies.load import ConfigError, Problem, contents, parse_as
 from policies.model import Frozen
@@ -25,20 +26,22 @@ MONTHS = {"yearly": 12, "half-yearly": 6, "quarterly": 3, "monthly": 1}
 
 def _said(text: str) -> str:
     if not text.strip():
-        raise ValueError("must not be empty")
+        raise ValueError(Message("must not be empty"))
     return text.strip()
 
 
 def _number(text: str) -> str:
     if not re.fullmatch(r"\+?[0-9][0-9 .-]{1,18}[0-9]", text):
-        raise ValueError(f"{text!r} is not a telephone number such as 111 or 0255 3 812 345")
+        raise ValueError(Message("{text!r} is not a telephone number such as 111 or 0255 3 812 345", text=text))
     return text
 
 
 def _contact(text: str) -> str:
     """As gateway/explanation.py hands a contact on: a URI that a device can open."""
     if not re.fullmatch(r"tel:\+?[0-9-]{3,20}|mailto:[^@\s]+@[^@\s]+|https://\S+", text):
-        raise ValueError(f"{text!r} is no contact; write tel:02553812345, mailto:so@example.gov.vn or https://so.example.gov.vn")
+        raise ValueError(
+            Message("{text!r} is no contact; write tel:02553812345, mailto:so@example.gov.vn or https://so.example.gov.vn", text=text)
+        )
     return text
 
 
@@ -46,7 +49,7 @@ def _month_day(text: str) -> str:
     try:
         date.fromisoformat(f"2000-{text}")  # a leap year, so that 02-29 is a day
     except ValueError:
-        raise ValueError(f"{text!r} is not a month and a day such as 11-30") from None
+        raise ValueError(Message("{text!r} is not a month and a day such as 11-30", text=text)) from None
     return text
 
 
@@ -121,9 +124,8 @@ def parse_contacts(data: bytes | str, filename: str = "contacts.yaml") -> Provin
     """What the province publishes: the same, but nobody is told over the network whom to trust. Raises ConfigError."""
     province = parse_province(data, filename)
     if province.publisher is not None:
-        raise ConfigError(
-            [Problem(filename, 1, 1, "publisher", "contacts that are published name no publisher: trust starts on the school's disk")]
-        )
+        why = Message("contacts that are published name no publisher: trust starts on the school's disk")
+        raise ConfigError([Problem(filename, 1, 1, "publisher", why)])
     return province
 
 
@@ -155,11 +157,11 @@ def _wrong_references(plain: dict[str, Any]) -> Iterator[tuple[tuple[str | int, 
     seen: set[str] = set()
     for path, identifier in _texts(plain, "authorities", "id"):
         if identifier in seen:
-            yield path, f'another authority has the id "{identifier}"'
+            yield path, Message('another authority has the id "{identifier}"', identifier=identifier)
         seen.add(identifier)
     for path, identifier in _texts(plain, "reports", "to"):
         if identifier not in seen:
-            yield path, unknown("authority", identifier, seen)
+            yield path, unknown(Message("authority"), identifier, seen)
 
 
 def _texts(plain: dict[str, Any], part: str, key: str) -> Iterator[tuple[tuple[str | int, ...], str]]:

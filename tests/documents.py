@@ -88,14 +88,14 @@ def fault(words: list[str], *, whole: bool) -> str:
     """Why the command line would refuse these words; empty: it would not. Nothing is run. ``whole``: no argument may be missing."""
     words = without_language(words)
     command: Any = COMMAND_LINE
-    while words and hasattr(command, "commands"):
+    while words and hasattr(command, "commands") and not (command.invoke_without_command and words[0].startswith("-")):
         name = words.pop(0)
         if name in ("--help", "COMMAND"):
             return ""
         command = command.commands.get(name)
         if command is None:
             return f"no command {name}"
-    if hasattr(command, "commands") or "--help" in words:
+    if (hasattr(command, "commands") and not command.invoke_without_command) or "--help" in words:
         return ""
     try:
         command.make_context("manglanh", words)

@@ -43,6 +43,8 @@ class Province:
         self.lasts = {role: LASTS.get(role, 365 * DAY) for role in self.signers}
         self.versions = dict.fromkeys(self.signers, 0)
         self.contents: dict[str, dict[str, bytes]] = {channel: {} for channel in CHANNELS}
+        self.left_out: set[str] = set()
+        """channels that the snapshot does not name"""
         self._changed = {"root", "targets", *CHANNELS}
         self._root_signers: list[CryptoSigner] = []
         self.root = b""
@@ -112,7 +114,7 @@ class Province:
         return self
 
     def publish_snapshot(self) -> None:
-        meta = {f"{role}.json": MetaFile(self.versions[role]) for role in ("targets", *CHANNELS)}
+        meta = {f"{role}.json": MetaFile(self.versions[role]) for role in ("targets", *CHANNELS) if role not in self.left_out}
         self._write("snapshot", Snapshot(version=self._next("snapshot"), expires=self._expires("snapshot"), meta=meta))
         self.publish_timestamp()
 

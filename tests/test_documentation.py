@@ -19,6 +19,7 @@ from blocklists.sources import _KEYS, parse_sources
 from filters.category import CATEGORIES, LOCKED
 from policies.load import parse
 from policies.model import Mode, ModeChange, SchoolFile, Tier, TierChange
+from policies.province import Province, parse_province
 from policies.tiers import MODES, TIERS
 from tests.documents import GUIDES, PAGES, ROOT, blocks, fault, headings, inline, leaves, links, prose, rows, typed
 
@@ -56,6 +57,9 @@ def settings(model: type[BaseModel] = SchoolFile, path: str = "") -> Iterator[tu
 
 
 SETTINGS = dict(settings())
+PROVINCE = dict(settings(Province))
+ALL = SETTINGS | PROVINCE
+"""no setting of the one file has the whole name of one of the other's"""
 
 
 def shown_default(field: FieldInfo) -> list[str]:
@@ -87,7 +91,7 @@ def test_the_walk_finds_settings_at_every_depth():
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("setting", [*SETTINGS, *PROVINCE])
 def test_a_setting_is_in_the_guide(setting, language):
     assert f"`{setting}`" in guide("school-file", language)
 
@@ -100,19 +104,19 @@ def test_the_guide_names_no_setting_that_does_not_exist(language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("setting", [name for name, field in SETTINGS.items() if not field.is_required() and shown_default(field)])
+@pytest.mark.parametrize("setting", [name for name, field in ALL.items() if not field.is_required() and shown_default(field)])
 def test_the_default_in_the_guide_is_the_real_one(setting, language):
     cells = {row[0]: row[1] for row in rows(guide("school-file", language)) if len(row) == 3}
     if setting == "timetable.rules.days":
         return  # in words: Monday to Saturday
-    assert re.findall(r"`([^`]+)`", cells[f"`{setting}`"]) == shown_default(SETTINGS[setting])
+    assert re.findall(r"`([^`]+)`", cells[f"`{setting}`"]) == shown_default(ALL[setting])
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_required_settings_are_called_so_and_no_others(language):
     word = {"vi": "bắt buộc", "en": "required"}[language]
     called = {row[0].strip("`") for row in rows(guide("school-file", language)) if len(row) == 3 and row[1] == word}
-    assert called == {name for name, field in SETTINGS.items() if field.is_required() and not name.endswith((".vi", ".en", "ID.title"))}
+    assert called == {name for name, field in ALL.items() if field.is_required() and not name.endswith((".vi", ".en", "ID.title"))}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -154,8 +158,12 @@ EXAMPLES = [
 def test_an_example_is_accepted(text):
     if text.startswith("sources:"):
         assert parse_sources(text, "sources.yaml", ROOT)
+    elif text.startswith("name:"):
+        assert parse_province(text, "province.yaml")
+    elif text.startswith("school:"):
+        assert parse(text, "school.yaml")
     else:
-        assert parse(text if text.startswith("school:") else text + REST, "school.yaml")
+        assert parse(text + REST + ("" if "dns:" in text else "dns: {upstreams: [9.9.9.9]}\n"), "school.yaml")
 
 
 def test_there_is_a_whole_school_file_with_everything_that_a_school_needs():

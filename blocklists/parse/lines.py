@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from blocklists.rule import Item, ListRefused, Problem
+from filters.message import Message
 
 MAX_LINE = 4096
 """bytes; the longest real line is a hosts line with some dozen names"""
@@ -18,9 +19,9 @@ _COMMENT = re.compile(r"(?:^|\s)#.*")
 def refuse_what_is_no_list(data: bytes) -> None:
     """Raise ListRefused for what a web server sends instead of a list: an error page, an archive, an image."""
     if _MARKUP.match(data):
-        raise ListRefused("this is an HTML or XML page, not a list (an error page of the server?)")
+        raise ListRefused(Message("this is an HTML or XML page, not a list (an error page of the server?)"))
     if b"\0" in data[:65536]:
-        raise ListRefused("this is binary data, not a list")
+        raise ListRefused(Message("this is binary data, not a list"))
 
 
 def numbered(data: bytes) -> Iterator[tuple[int, str | Problem]]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from blocklists.parse import domains
 from blocklists.parse.lines import read_lines
 from blocklists.rule import ForProxy, Item, ListRefused, Rule, Shape
+from filters.message import Message
 from filters.name import InvalidName, normalise
 
 FILES = ("domains", "urls", "expressions")
@@ -19,7 +20,7 @@ _WHOLE_HOST = re.compile(r"(?:https?://)?([^/?#:@\s]+)/?\Z", re.IGNORECASE)
 
 def parse(files: Mapping[str, bytes]) -> Iterator[tuple[str, Iterator[tuple[int, Item]]]]:
     if not any(name in files for name in FILES):
-        raise ListRefused(f"a UT1 folder has at least one of {', '.join(FILES)}")
+        raise ListRefused(Message("a UT1 folder has at least one of {files}", files=", ".join(FILES)))
     if "domains" in files:
         yield "domains", domains.parse(files["domains"])
     if "urls" in files:

@@ -19,7 +19,7 @@ from pathlib import Path
 from blocklists.build import gather
 from blocklists.compile import REPORT, CompileRefused, compile_lists
 from blocklists.fetch import Fetched
-from blocklists.overlay import locked_names, share_of, write_overlay
+from blocklists.overlay import locked_names, write_overlay
 from blocklists.pack import pack, unpack
 from blocklists.publisher.errors import PublishError
 from blocklists.report import BuildReport
@@ -27,6 +27,7 @@ from blocklists.sources import TEST_SOURCE, ListSource
 from filters.bundle import read_manifest
 from filters.category import LOCKED
 from filters.domain_index import DomainIndex
+from filters.message import Message, joined
 
 STARTER = "starter-"
 """how the names of the packaged lists begin; those in a locked category hold its test name only"""
@@ -71,10 +72,14 @@ def _named(directory: Path) -> Path:
     return directory.rename(target)
 
 
-def locked_sources(sources: Sequence[ListSource]) -> list[str]:
+def locked_sources(sources: Sequence[ListSource]) -> list[Message]:
     """Why lists of locked categories must not be compiled, one line each."""
     return [
-        f"lists/sources.yaml: {source.name}: a list in {source.category!r} belongs in lists/mandatory.csv, where each entry has its authority and document"
+        Message(
+            "lists/sources.yaml: {list}: a list in {category} belongs in lists/mandatory.csv, where each entry has its authority and document",
+            list=source.name,
+            category=source.category,
+        )
         for source in sources
         if source.category in LOCKED and not source.name.startswith(STARTER)
     ]
@@ -100,19 +105,19 @@ def build(
     """
     refused = locked_sources(sources)
     if refused:
-        raise PublishError("\n".join(refused))
+        raise PublishError(joined(refused))
     full, report = _compiled(sources, fetch, released, into, force=force, progress=progress)
     slips = [] if force else list(_slips([source for source in sources if _lies_in(ours, source)], report))
     if slips:
-        raise PublishError("\n".join(slips))
+        raise PublishError(joined(slips))
     base = (released.base or released) if released else None
-    if base is None or base_archive is None or share_of(base, full) > new_base_share:
-        return Built(full, _packed(into / full.identity, report, into / "base.tar.xz"), None, report)
-    if full.identity == base.identity:
-        return Built(base, base_archive, None, report)
-    write_overlay(into / "overlay", base, full)
-    overlay = _named(into / "overlay")
-    return Built(DomainIndex.open(overlay, base), base_archive, _packed(overlay, report, into / "overlay.tar.xz"), report)
+    if base is not None and base_archive is not None:
+        if full.identity == base.identity:
+            return Built(base, base_archive, None, report)
+        if write_overlay(into / "overlay", base, full, most=int(new_base_share * base.names)):
+            overlay = _named(into / "overlay")
+            return Built(DomainIndex.open(overlay, base), base_archive, _packed(overlay, report, into / "overlay.tar.xz"), report)
+    return Built(full, _packed(into / full.identity, report, into / "base.tar.xz"), None, report)
 
 
 def _compiled(
@@ -129,18 +134,16 @@ def _compiled(
     previous = _counts(released)
     lost = [reason for name, reason in missing.items() if name in previous]
     if lost and not force:
-        raise PublishError("\n".join(lost))
+        raise PublishError(joined(lost))
     fresh = into / "full"
     try:
         report = compile_lists(
             fresh, inputs, previous=previous, built_at=changed_at, notes=tuple(missing.values()), force=force, progress=progress
         )
     except CompileRefused as error:
-        raise PublishError(str(error)) from None
+        raise PublishError("{why}", why=error) from None
     full = DomainIndex.open(_named(fresh))
-    refused = _locked(full)
-    if refused:
-        raise PublishError("\n".join(refused))
+    _refuse_locked(full)
     return full, report
 
 
@@ -155,26 +158,32 @@ def _lies_in(folder: Path, source: ListSource) -> bool:
     return source.path is not None and source.path.resolve().is_relative_to(folder.resolve())
 
 
-def _slips(sources: Sequence[ListSource], report: BuildReport) -> Iterator[str]:
+def _slips(sources: Sequence[ListSource], report: BuildReport) -> Iterator[Message]:
     """Guarded names in these lists, a line each."""
     reports = {source.name: source for source in report.sources}
     for source in sources:
         found = reports[source.name]
         slips = [line for line in found.lines if line.reason.partition(":")[0] in _NOT_OURS_TO_BLOCK]
         for line in slips[:_NAMED]:
-            yield f"{source.name}:{line.line}: {line.text}: {line.reason} (take it out, or --force leaves it out)"
+            yield Message(
+                "{list}:{line}: {name}: {why} (take it out, or --force leaves it out)",
+                list=source.name,
+                line=line.line,
+                name=line.text,
+                why=line.reason,
+            )
         more = sum(found.reasons.get(kind, 0) for kind in _NOT_OURS_TO_BLOCK) - len(slips[:_NAMED])
         if more > 0:
-            yield f"{source.name}: and {more} more such lines"
+            yield Message("{list}: and {count} more such lines", list=source.name, count=more)
 
 
-def _locked(full: DomainIndex) -> list[str]:
+def _refuse_locked(full: DomainIndex) -> None:
     names = list(islice(locked_names(full), _NAMED))
-    if not names:
-        return []
-    return [
-        f"names in a locked category: {', '.join(names)}; they belong in lists/mandatory.csv, where each has its authority and document"
-    ]
+    if names:
+        raise PublishError(
+            "names in a locked category: {names}; they belong in lists/mandatory.csv, where each has its authority and document",
+            names=", ".join(names),
+        )
 
 
 def _packed(bundle: Path, report: BuildReport, archive: Path) -> Path:

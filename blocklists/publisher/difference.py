@@ -1,7 +1,7 @@
 """What a release changes, for the people who sign it: per channel, name by name; for compiled lists in numbers and examples. Pure.
 
-Two ``Contents`` -> a ``ReleaseDifference`` -> lines or JSON. The lines say everything by signs and by the entries' own words
-(``+`` added, ``-`` removed, ``~`` changed, ``!`` popular), so they need no translation.
+Two ``Contents`` -> a ``ReleaseDifference`` -> lines or JSON. The lines say what they can by signs and by the entries' own words
+(``+`` added, ``-`` removed, ``~`` changed, ``!`` popular); the rest is a ``Message`` (filters/message.py).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +16,7 @@ from blocklists.entries import Difference, ListEntry, difference
 from filters.bundle import Source
 from filters.category import CATEGORIES
 from filters.domain_index import EMPTY, DomainIndex
+from filters.message import Message
 from filters.name import parents
 
 MOVERS = 10
@@ -189,8 +190,10 @@ def in_words(entry: ListEntry) -> str:
 
 
 def _lists_lines(found: ListsDifference) -> Iterator[str]:
-    kind = "base" if found.new_base else "overlay"
-    yield f"{kind}: {found.before} -> {found.after}  (+{found.added} -{found.removed} ~{found.recategorised}, {found.share:.1%})"
+    kind = Message("base") if found.new_base else Message("overlay")
+    share = f", {found.share:.1%}" if found.before else ""  # of nothing, anything would be an absurd share
+    counts = f"+{found.added} -{found.removed} ~{found.recategorised}{share}"
+    yield Message("{kind}: {before} -> {after}  ({counts})", kind=kind, before=found.before, after=found.after, counts=counts)
     for mover in found.movers:
         yield f"  {mover.name} ({mover.category}): {mover.before} -> {mover.after}"
     for change in found.first:
@@ -208,7 +211,7 @@ def as_data(found: ReleaseDifference) -> dict[str, Any]:
         }
         for channel, changes in found.texts.items()
     }
-    lists = asdict(found.lists) | {"share": found.lists.share} if found.lists else None
+    lists = asdict(found.lists) | {"share": found.lists.share if found.lists.before else None} if found.lists else None
     return {"texts": texts, "lists": lists, "contacts": list(found.contacts), "popular": [asdict(hit) for hit in found.popular]}
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from blocklists.fetch import Fetcher, Progress, Unavailable
 from blocklists.sources import ListSource
+from filters.message import joined
 
 PARALLEL = 4
 """lists that are fetched at the same time: enough to keep a line busy, few enough for the servers that give them away"""
@@ -59,5 +60,5 @@ def _state(url: str, fetcher: Fetcher, progress: Progress) -> SourceState:
     try:
         fetched = fetcher.fetch(url, progress)
     except Unavailable as error:
-        return SourceState("", url, has_copy=False, problem=str(error).removeprefix(f"{url}: "))
-    return SourceState("", url, has_copy=True, refreshed_at=fetched.refreshed_at, problem=" ".join(fetched.notes))
+        return SourceState("", url, has_copy=False, problem=error.why)
+    return SourceState("", url, has_copy=True, refreshed_at=fetched.refreshed_at, problem=joined(fetched.notes, " "))

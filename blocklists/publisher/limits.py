@@ -7,11 +7,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from blocklists.critical import CRITICAL
 from blocklists.sources import did_you_mean
+from filters.message import Message
 
 
 def _guarded(names: frozenset[str]) -> frozenset[str]:
     for name in sorted(names - CRITICAL.keys()):
-        raise ValueError(f"{name} is not guarded{did_you_mean(name, tuple(CRITICAL))}")
+        raise ValueError(Message("{name} is not guarded{hint}", name=name, hint=did_you_mean(name, tuple(CRITICAL))))
     return names
 
 

@@ -30,6 +30,7 @@ from blocklists.publisher.workspace import Workspace, write_file
 from blocklists.sources import BadSources, ListSource, load
 from filters.bundle import BadBundle
 from filters.domain_index import DomainIndex
+from filters.message import Message, joined
 
 CATEGORIES, PROVINCE = "categories", "province"
 SOURCES = "sources.yaml"
@@ -47,7 +48,7 @@ class Draft:
     """role -> target path -> its content; None: absent"""
     difference: ReleaseDifference
     """against what is released"""
-    questions: tuple[str, ...]
+    questions: tuple[Message, ...]
     """what a person must have seen and accepted, a line each"""
     notes: tuple[str, ...] = ()
     """lists that were left out or are not fresh"""
@@ -63,7 +64,7 @@ def load_sources(workspace: Workspace) -> tuple[ListSource, ...]:
     try:
         return load(path) if path.exists() else ()
     except BadSources as error:
-        raise PublishError(str(error)) from None
+        raise PublishError("{why}", why=error) from None
 
 
 @contextmanager
@@ -101,7 +102,9 @@ def prepare(
             if built is not None:
                 files[CATEGORIES] = {**files[CATEGORIES], BASE: built.base, OVERLAY: built.overlay}
                 left_out = built.report.notes
-                notes = (*left_out, *(f"{source.name}: {note}" for source in built.report.sources for note in source.notes))
+                reports = built.report.sources
+                stale = (Message("{list}: {note}", list=source.name, note=note) for source in reports for note in source.notes)
+                notes = (*left_out, *stale)
             after = replace(after, lists=built.index if built else None, contacts=contacts or b"")
         found = release_difference(before, after, popular_names(workspace))
         questions = () if force else tuple(_questions(found, limits, len(left_out)))
@@ -160,7 +163,7 @@ def popular_names(workspace: Workspace) -> list[str]:
     try:
         found = (workspace.folder / given).read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise PublishError(f"{given}: {error}") from None
+        raise PublishError("{file} cannot be read: {why}", file=given, why=error) from None
     return [line.strip().lower() for line in found if line.strip() and not line.startswith("#")]
 
 
@@ -195,19 +198,19 @@ class _Found:
         try:
             return file.read_bytes() if file is not None else None
         except OSError as error:
-            raise PublishError(f"{path}: {error.strerror}") from None
+            raise PublishError("{file} cannot be read: {why}", file=path, why=error.strerror) from None
 
     def text(self, channel: Channel) -> Carried:
         try:
             return carried(channel, self.read(list_path(channel)), self.read(changes_path(channel)))
         except BadEntries as error:
-            raise PublishError(str(error)) from None
+            raise PublishError("{why}", why=error) from None
 
     def lists(self, into: Path) -> DomainIndex | None:
         try:
             return open_archives(self.file(BASE), self.file(OVERLAY), into)
         except (BadBundle, OSError) as error:
-            raise PublishError(f"{BASE}, {OVERLAY}: {error}") from None
+            raise PublishError("{base} or {overlay} is damaged: {why}", base=BASE, overlay=OVERLAY, why=error) from None
 
     def contents(self, into: Path, roles: Collection[str]) -> Contents:
         texts = {channel.id: self.text(channel).entries for channel in TEXT_CHANNELS if channel.id in roles}
@@ -221,20 +224,20 @@ class _Found:
 def _wanted(workspace: Workspace, released: Mapping[str, Carried], *, force: bool) -> dict[str, tuple[ListEntry, ...]]:
     """The entries of every channel; all that is wrong with any of them is said at once."""
     found: dict[str, tuple[ListEntry, ...]] = {}
-    refused: list[str] = []
+    refused: list[Message] = []
     for channel in TEXT_CHANNELS:
         before = released[channel.id]
         try:
             entries = read_list(workspace.folder, channel)
         except BadEntries as error:
-            refused.append(str(error))
+            refused.append(Message("{why}", why=error))
             continue
         found[channel.id] = entries or ()
         refused += faults(channel, entries, before, workspace.settings.lists)
         if not force and entries is not None:
             refused += excesses(channel, entries, before, workspace.settings.lists)
     if refused:
-        raise PublishError("\n".join(refused))
+        raise PublishError(joined(refused))
     return found
 
 
@@ -245,7 +248,7 @@ def _contacts(workspace: Workspace, released: _Found, check: Callable[[bytes], N
         check(data)
         return data
     if released.file(CONTACTS) is not None:
-        raise PublishError(f"lists/{CONTACTS_FILE}: missing, and contacts are published; write them again, or a file with just the name")
+        raise PublishError("lists/contacts.yaml: missing, and contacts are published; write them again, or a file with just the name")
     return None
 
 
@@ -261,7 +264,7 @@ def _build(
     sources = load_sources(workspace)
     if not sources:
         if before is not None:
-            raise PublishError(f"lists/{SOURCES}: missing or empty, and category lists are published")
+            raise PublishError("lists/sources.yaml: missing or empty, and category lists are published")
         return None
     with Fetcher(cache_folder(workspace)) as fetcher:
         built = build(
@@ -294,12 +297,14 @@ def _worth_staging(
     }
 
 
-def _questions(found: ReleaseDifference, limits: ListLimits, left_out: int) -> Iterator[str]:
+def _questions(found: ReleaseDifference, limits: ListLimits, left_out: int) -> Iterator[Message]:
     lists = found.lists
     if left_out:
-        yield f"{left_out} lists have no copy and are left out; manglanh publish fetch gets them"
+        yield Message("{count} lists have no copy and are left out; manglanh publish fetch gets them", count=left_out)
     if lists is not None and lists.before and lists.share > limits.max_changed_share:
-        yield f"{lists.share:.0%} of the names in the category lists change, more than {limits.max_changed_share:.0%}"
+        limit = limits.max_changed_share
+        yield Message("{share:.0%} of the names in the category lists change, more than {limit:.0%}", share=lists.share, limit=limit)
     if len(found.popular) > limits.max_popular:
         names = ", ".join(hit.name for hit in found.popular[:10])
-        yield f"{len(found.popular)} popular names become listed, more than {limits.max_popular}: {names}"
+        count, most = len(found.popular), limits.max_popular
+        yield Message("{count} popular names become listed, more than {limit}: {names}", count=count, limit=most, names=names)

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from blocklists.publisher.errors import PublishError
 from blocklists.publisher.limits import ListLimits
+from filters.message import Message, joined
 
 VALID_DAYS: Mapping[str, int] = MappingProxyType(
     {
@@ -37,7 +38,7 @@ def _with_defaults(days: Mapping[str, int]) -> Mapping[str, int]:
     unknown = next((role for role in days if role not in VALID_DAYS), None)
     if unknown is not None:
         near = get_close_matches(unknown, VALID_DAYS, 1) or list(VALID_DAYS)
-        raise ValueError(f"unknown role {unknown}; there is: {', '.join(near)}")
+        raise ValueError(Message("unknown role {role}; there is: {known}", role=unknown, known=", ".join(near)))
     return MappingProxyType({**VALID_DAYS, **days})
 
 
@@ -61,7 +62,7 @@ def parse_settings(text: str, file: str) -> Settings:
     except (yaml.YAMLError, RecursionError) as error:
         raise PublishError("{file}: not YAML: {why}", file=file, why=error) from None
     except ValidationError as error:
-        raise PublishError("\n".join(_line(file, problem) for problem in error.errors())) from None
+        raise PublishError(joined(_line(file, problem) for problem in error.errors())) from None
 
 
 def settings_text(settings: Settings) -> str:
@@ -77,10 +78,12 @@ def settings_text(settings: Settings) -> str:
     )
 
 
-def _line(file: str, problem: Any) -> str:
+def _line(file: str, problem: Any) -> Message:
     """One problem as ``file: where: what``."""
-    where = ".".join(map(str, problem["loc"])) or "the file"
+    where = ".".join(map(str, problem["loc"])) or Message("the file")
     if problem["type"] == "extra_forbidden":
         near = get_close_matches(str(problem["loc"][-1]), [*Settings.model_fields, *ListLimits.model_fields], 1)
-        return f"{file}: {where}: unknown key" + (f', did you mean "{near[0]}"?' if near else "")
-    return f"{file}: {where}: {problem['msg'].removeprefix('Value error, ')}"
+        hint = Message(', did you mean "{near}"?', near=near[0]) if near else ""
+        return Message("{file}: {where}: unknown key{hint}", file=file, where=where, hint=hint)
+    why = problem["ctx"]["error"] if problem["type"] == "value_error" else problem["msg"]
+    return Message("{file}: {where}: {why}", file=file, where=where, why=why)

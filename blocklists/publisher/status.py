@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from securesystemslib.signer import Key
 
+from blocklists.channels import CHANNELS
 from blocklists.publisher.keys import key_name
 from blocklists.publisher.roles import PEOPLES, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, keys_of
 from blocklists.publisher.staging import RENEW_SHARE
@@ -47,7 +48,7 @@ class RoleStatus:
 class Concern:
     role: str
     kind: str
-    """``expired``, ``soon``, or ``no-spare``: as many keys as signatures, so that one lost key stops the role for good"""
+    """``expired``, ``soon``, or ``no-spare``: as many keys as signatures, so that one lost key stops the role"""
     at: float = 0.0
 
 
@@ -98,9 +99,11 @@ def _concerns(workspace: Workspace, state: State, roles: tuple[RoleStatus, ...],
         left = role.expires - now
         if role.version and left < workspace.settings.valid_days[role.role] * 86_400 * share:
             yield Concern(role.role, "expired" if left <= 0 else "soon", role.expires)
-    keys = keys_of(state.next_root, ROOT)
-    if keys.keys and len(keys.keys) == keys.threshold:
-        yield Concern(ROOT, "no-spare")
+    # The root's keys are those of targets too. The machine's two roles have no spare key by design: the root replaces it.
+    for name in (ROOT, *CHANNELS):
+        keys = state.keys(name)
+        if keys.keys and len(keys.keys) == keys.threshold:
+            yield Concern(name, "no-spare")
 
 
 def _names(keys: tuple[Key, ...]) -> tuple[str, ...]:

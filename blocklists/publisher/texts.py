@@ -27,6 +27,7 @@ from blocklists.entry_table import write_table
 from blocklists.publisher.errors import PublishError
 from blocklists.publisher.limits import ListLimits
 from blocklists.publisher.workspace import write_file
+from filters.message import Message, joined
 
 TEXT_CHANNELS = tuple(channel for channel in CHANNELS.values() if channel.text)
 _GROWTH_LIMIT, _GROWTH_FLOOR = 10, 1000
@@ -85,26 +86,29 @@ def read_list(folder: Path, channel: Channel) -> tuple[ListEntry, ...] | None:
         return None
 
 
-def faults(channel: Channel, wanted: tuple[ListEntry, ...] | None, released: Carried, limits: ListLimits) -> list[str]:
+def faults(channel: Channel, wanted: tuple[ListEntry, ...] | None, released: Carried, limits: ListLimits) -> list[Message]:
     """Why the entries must not be published, whatever a person says."""
     if wanted is not None:
         return objections(wanted, channel, limits.may_name)
     if released.entries:
-        return [
-            f"lists/{channel.id}.csv: missing, and {len(released.entries)} entries are published; to take all out, leave its first line"
-        ]
+        text = Message(
+            "lists/{list}.csv: missing, and {count} entries are published; to take all out, leave its first line",
+            list=channel.id,
+            count=len(released.entries),
+        )
+        return [text]
     return []
 
 
-def excesses(channel: Channel, wanted: tuple[ListEntry, ...], released: Carried, limits: ListLimits) -> Iterator[str]:
+def excesses(channel: Channel, wanted: tuple[ListEntry, ...], released: Carried, limits: ListLimits) -> Iterator[Message]:
     """Changes beyond belief: most of a list gone, or somebody else's list in its place."""
     before, after = len(released.entries), len(wanted)
     names = {(entry.name, entry.unlist) for entry in wanted}
     gone = sum((entry.name, entry.unlist) not in names for entry in released.entries)
     if gone > 1 and gone > limits.max_lost_share * before:
-        yield f"{channel.id}: {gone} of {before} entries are gone (--force accepts it)"
+        yield Message("{list}: {gone} of {before} entries are gone (--force accepts it)", list=channel.id, gone=gone, before=before)
     if before and after > max(before * _GROWTH_LIMIT, _GROWTH_FLOOR):
-        yield f"{channel.id}: grew from {before} entries to {after} (--force accepts it)"
+        yield Message("{list}: grew from {before} entries to {now} (--force accepts it)", list=channel.id, before=before, now=after)
 
 
 # ---- one entry ----
@@ -139,12 +143,13 @@ def add(folder: Path, channel: Channel, order: Order, today: date, limits: ListL
     entry = _checked(channel, order, today)
     twin = next((other for other in present if other.key == entry.key), None)
     if twin is not None:
+        by = " ".join(filter(None, (twin.authority, twin.document)))
         raise PublishError(
-            f"{entry.name}: stands in {channel.id} already, by {twin.authority} {twin.document}, since {twin.added}".replace("  ", " ")
+            "{name}: stands in {list} already, by {by}, since {day}", name=entry.name, list=channel.id, by=by, day=twin.added
         )
     refused = objections([entry], channel, limits.may_name)
     if refused:
-        raise PublishError("\n".join(refused))
+        raise PublishError(joined(refused))
     write_file(list_file(folder, channel), format_entries((*present, entry)))
     return entry
 
@@ -154,7 +159,7 @@ def remove(folder: Path, channel: Channel, name: str, category: str = "") -> tup
     present = read_list(folder, channel) or ()
     gone = tuple(entry for entry in present if entry.name == name and category in {"", entry.category})
     if not gone:
-        raise PublishError(f"{name}: does not stand in lists/{channel.id}.csv")
+        raise PublishError("{name}: does not stand in lists/{list}.csv", name=name, list=channel.id)
     write_file(list_file(folder, channel), format_entries(entry for entry in present if entry not in gone))
     return gone
 
@@ -162,7 +167,7 @@ def remove(folder: Path, channel: Channel, name: str, category: str = "") -> tup
 def _checked(channel: Channel, order: Order, today: date) -> ListEntry:
     """The order as the entry that a table with this one row would give, so that both ways check the same."""
     if order.unlist and not channel.may_unlist:
-        raise PublishError(f"{channel.id}: its entries cannot take names out of other lists")
+        raise PublishError("{list}: its entries cannot take names out of other lists", list=channel.id)
     row = (order.name, order.category, order.authority, order.document, order.reason, today.isoformat(), order.expires)
     if any("\n" in field or "\r" in field for field in row):
         raise PublishError("a field of an entry is one line")
@@ -170,5 +175,6 @@ def _checked(channel: Channel, order: Order, today: date) -> ListEntry:
     try:
         (entry,) = parse_entries(table, channel, channel.id)
     except BadEntries as error:
-        raise PublishError("\n".join(f"{problem.column or channel.id}: {problem.message}" for problem in error.problems)) from None
+        flaws = (Message("{column}: {what}", column=problem.column or channel.id, what=problem.message) for problem in error.problems)
+        raise PublishError(joined(flaws)) from None
     return entry

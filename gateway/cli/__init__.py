@@ -15,7 +15,7 @@ import typer
 from typer.main import get_command
 
 from dashboard.catalogue import DOMAIN, MESSAGES, Translate
-from gateway.cli import ask, check, demo, doctor, explain, init, lists, run, selftest, switch, tail
+from gateway.cli import ask, check, control, demo, doctor, explain, export, init, lists, publish, run, selftest, switch, tail, update
 from gateway.cli.terminal import BAD_USE, CommandError, choose_language, speak, without_language
 
 COMMANDS: tuple[Callable[..., None], ...] = (
@@ -24,6 +24,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     check.check,
     run.resolver,
     run.run,
+    control.control,
     explain.explain,
     switch.mode,
     switch.unblock,
@@ -31,6 +32,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     ask.ask,
     doctor.doctor,
     selftest.selftest,
+    export.export,
 )
 
 
@@ -42,6 +44,8 @@ def build() -> typer.Typer:
         app.command()(command)
     app.command()(version)
     app.add_typer(lists.app, name="lists")
+    app.add_typer(publish.app, name="publish")
+    app.add_typer(update.app, name="update")
     return app
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from blocklists.release_record import read_status
 from dashboard.catalogue import Translate
 from filters.category import CATEGORIES, LOCKED
 from gateway.cli.ask import local_address
@@ -14,11 +15,14 @@ from gateway.cli.ports import programs_at
 from gateway.cli.probes import probe
 from gateway.cli.question import NoAnswer, ask
 from gateway.cli.school import School
+from gateway.cli.update import moment, trouble_title
 from gateway.clock import kernel_synchronised
 from policies.decide import Block, decide
 from policies.socket_address import join_port, parse_listen
 from policies.upstream_address import parse as parse_upstream
 
+SILENT = 3600.0
+"""seconds; the control process asks every minute and notes it at least every ten"""
 OLD = 7 * 86400
 """seconds; lists older than this are worth a word"""
 _OURS = ("manglanh", "python", "python3")
@@ -36,6 +40,7 @@ def examine(school: School, now: float, _: Translate) -> Iterator[Finding]:
     yield Finding("ok", _("The school file is right: {path}").format(path=school.path))
     yield from state(school, _)
     yield from lists(school, now, _)
+    yield from updates(school, now, _)
     yield clock(_)
     yield from listeners(school, _)
     yield from upstreams(school, _)
@@ -64,6 +69,30 @@ def lists(school: School, now: float, _: Translate) -> Iterator[Finding]:
         yield Finding("warn", _("The lists are {days} days old ({names} names).").format(days=days, names=index.names), _("Update them."))
     else:
         yield Finding("ok", _("Lists: {names} names, bundle {identity}.").format(names=index.names, identity=index.identity[:12]))
+
+
+def updates(school: School, now: float, _: Translate) -> Iterator[Finding]:
+    """Does the control process run, and what keeps the lists from being updated?"""
+    status = read_status(school.file.lists.directory)
+    if not status.written_at and not status.compiled_at:
+        yield Finding(
+            "warn",
+            _("The lists have never been updated here."),
+            _("Is it running? systemctl status manglanh-control, or manglanh update --once"),
+        )
+        return
+    if status.publisher and now - status.checked_at > SILENT:
+        what = _("The publisher has not been asked since {moment}.").format(moment=moment(status.checked_at, school.file.school.timezone))
+        yield Finding("fail", what, _("Is it running? systemctl status manglanh-control, or manglanh update --once"))
+    if status.rollback is not None:
+        what = _("Earlier lists serve: {by} went back ({reason}).").format(by=status.rollback.by, reason=status.rollback.reason)
+        yield Finding("warn", what, _("It ends by itself when the publisher releases other lists."))
+    for trouble in status.troubles:
+        what = _("Updating the lists: {title}: {what}").format(title=trouble_title(trouble.kind, _), what=trouble.what)
+        yield Finding("warn" if trouble.kind in {"clock", "network"} else "fail", what)
+    if status.well:
+        well = moment(status.success_at, school.file.school.timezone)
+        yield Finding("ok", _("The lists were last known to be up to date: {moment}.").format(moment=well))
 
 
 def clock(_: Translate) -> Finding:

@@ -28,6 +28,8 @@ class Answers:
     upstreams: tuple[str, ...]
     groups: tuple[FirstGroup, ...]
     contact: str = ""
+    province: str = ""
+    """the province's file, as the school's file names it"""
 
 
 def parse_group(text: str) -> FirstGroup:
@@ -52,13 +54,13 @@ def _is_clients(text: str) -> bool:
 
 def render(answers: Answers, _: Translate) -> str:
     """The file's text. Every value is quoted as JSON, which is YAML, so that no name can break it."""
-    contact = [f"  contact: {_quote(answers.contact)}"] if answers.contact else []
+    given = {"province": answers.province, "contact": answers.contact}
     lines = [
         f"# {_('The school file of Mạng Lành. After a change: manglanh check')}",
         "school:",
         f"  name: {_quote(answers.school)}",
         f"  language: {answers.language}",
-        *contact,
+        *(f"  {key}: {_quote(value)}" for key, value in given.items() if value),
         "dns:",
         f"  # {_('Who answers what this box does not know: plain addresses, tls:// or https://')}",
         f"  upstreams: {_list(answers.upstreams)}",

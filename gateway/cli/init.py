@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dashboard.catalogue import Translate
+from filters.message import said
 from gateway.cli.terminal import BAD_USE, CommandError, terminal
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ def init(
     group: Annotated[
         list[str] | None, typer.Option("--group", help="A group, NAME:TIER:NETWORKS[:TITLE]; may be repeated. 6a1:thcs:10.0.12.0/24")
     ] = None,
+    province: Annotated[
+        Path | None,
+        typer.Option("--province", metavar="FILE", help="The province's file, province.yaml: where its lists are and whom to trust."),
+    ] = None,
     contact: Annotated[
         str, typer.Option("--contact", help="Whom a pupil asks, shown with every block: a phone number, a mail address or a link.")
     ] = "",
@@ -30,6 +35,7 @@ def init(
     """Ask a few things and write a first school file. Never writes over one."""
     from gateway.cli.first_school import Answers, render, write
     from policies.load import ConfigError, parse
+    from policies.province import load_province
 
     speaker = terminal(context)
     _ = speaker.translate
@@ -41,16 +47,25 @@ def init(
     groups = tuple(_group(text, _) for text in group or ()) or (_ask_groups(_) if asked else ())
     if not groups:
         raise CommandError(_("At least one --group is needed, for example --group 6a1:thcs:10.0.12.0/24"), BAD_USE)
-    text = render(Answers(school, speaker.language, upstreams, groups, contact), _)
+    leads_to = _from(path, province) if province else ""
+    text = render(Answers(school, speaker.language, upstreams, groups, contact, leads_to), _)
     try:
+        if province:
+            load_province(province)
         parse(text, str(path))
     except ConfigError as error:
-        raise CommandError(str(error), BAD_USE) from None
+        raise CommandError(said(error, _), BAD_USE) from None
     try:
         write(path, text)
     except OSError as error:
         raise CommandError(_("{path} cannot be written: {why}").format(path=path, why=error.strerror)) from None
     typer.echo(_("Written: {path}. Next: manglanh check --config {path}, then manglanh resolver --config {path}").format(path=path))
+
+
+def _from(school_file: Path, province: Path) -> str:
+    """As the school's file names it: from its own folder on, so that both may be moved together."""
+    folder, place = school_file.resolve().parent, province.resolve()
+    return str(place.relative_to(folder) if place.is_relative_to(folder) else place)
 
 
 def _group(text: str, _: Translate) -> "FirstGroup":

@@ -1,17 +1,17 @@
 """`manglanh lists compile|import|show|diff`: build a bundle, add a list to a sources.yaml, and look into bundles."""
 
 import os
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dashboard.catalogue import Translate, category_title
+from filters.message import said
 from gateway.cli.options import JSON
-from gateway.cli.terminal import BAD_USE, CommandError, print_json, terminal
+from gateway.cli.progress import Step, counting
+from gateway.cli.terminal import BAD_USE, NO, CommandError, print_json, terminal
 
 if TYPE_CHECKING:
     from blocklists.report import BuildReport
@@ -19,13 +19,9 @@ if TYPE_CHECKING:
     from filters.domain_index import DomainIndex
 
 DIRECTORY = Path("/var/lib/manglanh/lists")
+TIMEZONE = "Asia/Ho_Chi_Minh"
+"""for moments that are shown without a school file"""
 _STRIDE = 10_000
-
-
-class Step(Protocol):
-    """Moves a progress bar."""
-
-    def __call__(self, name: str, count: int = 1, /) -> None: ...
 
 
 app = typer.Typer(no_args_is_help=True, help="Lists: compile them into a bundle, add one, and look into bundles.")
@@ -53,14 +49,14 @@ def compile_command(
     from filters.bundle import BadBundle
 
     _ = terminal(context).translate
-    listed = _load(sources)
+    listed = _load(sources, _)
     directory = out or _schools_directory(_)
     fetcher = Fetcher(directory / CACHE)
     try:
-        with _progress(_("Lists"), 2 * len(listed)) as step:
+        with counting(_("Lists"), 2 * len(listed)) as step:
             report = build(listed, directory, fetcher, force=force, progress=step)
     except CompileRefused as error:
-        raise CommandError(_("Refused; the bundle in force stays:") + "\n" + str(error)) from None
+        raise CommandError(_("Refused; the bundle in force stays:") + "\n" + said(error, _)) from None
     except (Busy, BadBundle, OSError) as error:
         raise CommandError(_("The bundle was not installed: {why}").format(why=error)) from None
     finally:
@@ -104,9 +100,9 @@ def import_command(
         report = examine(parse_sources(extended, str(to), folder)[-1])
         _replace(to, extended)
     except BadSources as error:
-        raise CommandError(str(error), BAD_USE) from None
+        raise CommandError(said(error, _), BAD_USE) from None
     except CompileRefused as error:
-        raise CommandError(_("Refused; nothing was added:") + "\n" + str(error)) from None
+        raise CommandError(_("Refused; nothing was added:") + "\n" + said(error, _)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(_("Nothing was added: {why}").format(why=error)) from None
     _print_report(report, as_json=as_json, _=_)
@@ -120,6 +116,7 @@ def show_command(
     directory: Annotated[str, typer.Argument(metavar="[DIR]", help="The lists' directory, or a bundle. Default: the system's.")] = "",
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="A name: which lists speak of it?")] = "",
     *,
+    freshness: Annotated[bool, typer.Option("--freshness", help="How old the lists are, and what keeps them from being updated.")] = False,
     as_json: JSON = False,
 ) -> None:
     """Show what a bundle holds, or which lists speak of a name."""
@@ -127,6 +124,9 @@ def show_command(
 
     speaker = terminal(context)
     _ = speaker.translate
+    if freshness:
+        _show_freshness(Path(directory) if directory else _schools_directory(_), as_json=as_json, _=_)
+        return
     if directory and not name and not _is_folder(Path(directory)):
         directory, name = "", directory
     index = _open(Path(directory) if directory else DIRECTORY, _)
@@ -136,7 +136,7 @@ def show_command(
     try:
         matches = index.lookup(normalise(name))
     except InvalidName as error:
-        raise CommandError(_("{text} is not a name: {why}").format(text=name, why=error), BAD_USE) from None
+        raise CommandError(_("{text} is not a name: {why}").format(text=name, why=said(error, _)), BAD_USE) from None
     found = [{"rule": match.rule, "list": match.source.name, "category": match.source.category} for match in matches]
     if as_json:
         print_json(found)
@@ -164,7 +164,7 @@ def diff_command(
 
     _ = terminal(context).translate
     old, new = _open(before, _), _open(after, _)
-    with _progress(_("Names"), old.names + new.names) as step:
+    with counting(_("Names"), old.names + new.names) as step:
         difference = compare(old, new, first, lambda entries: _stepping(entries, step))
     if as_json:
         print_json(asdict(difference))
@@ -179,13 +179,13 @@ def diff_command(
         typer.echo(f"{sign} {change.name}  {' -> '.join(categories)}")
 
 
-def _load(path: Path | None) -> "tuple[ListSource, ...]":
+def _load(path: Path | None, _: Translate) -> "tuple[ListSource, ...]":
     from blocklists.sources import PACKAGED, BadSources, load
 
     try:
         return load(path or PACKAGED)
     except BadSources as error:
-        raise CommandError(str(error), BAD_USE) from None
+        raise CommandError(said(error, _), BAD_USE) from None
 
 
 def _is_folder(path: Path) -> bool:
@@ -211,7 +211,7 @@ def _print_report(report: "BuildReport", *, as_json: bool, _: Translate) -> None
         return
     typer.echo(table(report.sources), nl=False)
     for note in report.notes:
-        typer.echo(note)
+        typer.echo(said(note, _))
     typer.echo(_("{names} names; bundle {identity}").format(names=report.names, identity=report.identity[:16]))
 
 
@@ -231,29 +231,25 @@ def _show_summary(index: "DomainIndex", *, as_json: bool, language: str, _: Tran
     typer.echo(_("{names} names; bundle {identity}").format(names=index.names, identity=index.identity[:16]))
 
 
+def _show_freshness(directory: Path, *, as_json: bool, _: Translate) -> None:
+    """Raises Exit(1) where something is wrong, for scripts."""
+    from blocklists.release_record import read_status
+    from gateway.cli.update import freshness
+
+    status = read_status(directory)
+    if as_json:
+        print_json(status.model_dump())
+    for line in [] if as_json else freshness(status, TIMEZONE, _):
+        typer.echo(line)
+    if not status.well:
+        raise typer.Exit(NO)
+
+
 def _replace(path: Path, text: str) -> None:
     """Write the file whole or not at all."""
     aside = path.with_name(f".{path.name}.new")
     aside.write_text(text, encoding="utf-8")
     aside.replace(path)
-
-
-@contextmanager
-def _progress(title: str, total: int) -> Iterator[Step]:
-    """A bar on standard error that moves with every call; nothing when nobody looks."""
-    if not sys.stderr.isatty():
-        yield lambda _name, _count=1: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=total)
-
-        def step(name: str, count: int = 1) -> None:
-            bar.update(task, advance=count, description=f"{title}: {name}"[:60])
-
-        yield step
 
 
 def _stepping(entries: Any, step: Step) -> Iterator[Any]:

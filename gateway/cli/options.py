@@ -11,6 +11,7 @@ CONFIG = Annotated[
         "--config", help="The school file. Default: $MANGLANH_CONFIG, ./school.yaml, a running demo's, /etc/manglanh/school.yaml."
     ),
 ]
+FOLDER = Annotated[Path, typer.Option("--folder", metavar="DIR", help="The publisher's folder. Default: the current one.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 RTYPE = Annotated[str, typer.Option("--type", help="The query type: A, AAAA, HTTPS, MX, ...")]
 CLIENT = Annotated[str, typer.Option("--client", help="The address that asks, for example 10.0.12.5.")]

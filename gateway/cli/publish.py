@@ -38,7 +38,7 @@ def sign_command(
     context: typer.Context,
     roles: ROLES = None,
     *,
-    key: Annotated[
+    keys: Annotated[
         list[str] | None,
         typer.Option(
             "--key", metavar="KEY", help="NAME.pem or NAME.uri, or a name in keys/; may be repeated. Default: all that are in keys/."
@@ -58,19 +58,22 @@ def sign_command(
     with refusals(_("Not signed:"), _):
         workspace = _workspace(folder)
         state = load_state(workspace)
-        wanted = _to_sign(workspace, state, key or [], roles or [], _)
+        wanted = _to_sign(workspace, state, keys or [], roles or [], _)
         shown = waiting_bytes(state)
-        for role in dict.fromkeys(role for found in wanted.values() for role in found):
-            typer.echo("\n".join(change_lines(workspace, state, role, _)))
-        if not yes and not typer.confirm(_("Sign this?"), err=True):
-            raise CommandError(_("Not signed."))
+        roles = list(dict.fromkeys(role for found in wanted.values() for role in found))
+        changes = [line for role in roles for line in change_lines(workspace, state, role, _)]
+    typer.echo("\n".join(changes))
+    if not yes and not typer.confirm(_("Sign this?"), err=True):
+        raise CommandError(_("Not signed."))
+    with refusals(_("Not signed:"), _):
         secrets = Passphrases(passphrase_file, _)
-        for private, found in wanted.items():
-            signed = sign(workspace, open_signer(private, secrets.of), found, time(), shown)
-            typer.echo(_("Signed with {name}: {roles}").format(name=private.stem, roles=", ".join(signed)))
+        signers = {key: open_signer(key, secrets.of) for key in wanted}  # all of them first: a wrong passphrase signs nothing
+        signed = {key: sign(workspace, signers[key], found, time(), shown) for key, found in wanted.items()}
         state = load_state(workspace)
-        for role in dict.fromkeys(role for found in wanted.values() for role in found):
-            typer.echo(standing_line(state, role, _))
+    for key, found in signed.items():
+        typer.echo(_("Signed with {name}: {roles}").format(name=key.stem, roles=", ".join(found)))
+    for role in roles:
+        typer.echo(standing_line(state, role, _))
 
 
 def _to_sign(workspace: "Workspace", state: "State", keys: list[str], roles: list[str], _: Translate) -> dict[Path, list[str]]:
@@ -103,6 +106,25 @@ def _private(workspace: "Workspace", text: str, endings: tuple[str, ...], _: Tra
     raise CommandError(_("{key}: there is no such private key; give the path of its .pem file").format(key=text), BAD_USE)
 
 
+@app.command("copy")
+def copy_command(
+    context: typer.Context,
+    to: Annotated[Path, typer.Argument(metavar="DIR", help="Where to, for example on a USB stick; made, and must not hold anything yet.")],
+    *,
+    folder: FOLDER = HERE,
+) -> None:
+    """Copy what somebody needs to look at what waits and sign it on another computer. Private keys stay here."""
+    from blocklists.publisher.copying import copy
+
+    _ = terminal(context).translate
+    with refusals(_("Nothing was copied:"), _):
+        size = copy(_workspace(folder), to)
+    typer.echo(_("Copied: {folder}, {size} bytes, no private key.").format(folder=to, size=size))
+    typer.echo(
+        _("There: manglanh publish sign --folder {folder} --key NAME.pem. Back here: manglanh publish collect {folder}").format(folder=to)
+    )
+
+
 @app.command("collect")
 def collect_command(
     context: typer.Context,
@@ -123,7 +145,9 @@ def collect_command(
     for one in found:
         typer.echo(collected_line(one, _))
     for table in behind:
-        text = _("{file} here has changes of its own and was not touched: put into it what was taken over, or `publish stage` will undo it.")
+        text = _(
+            "{file} here has changes of its own and was not touched: put into it what was taken over, or `publish stage` will undo it."
+        )
         typer.echo(text.format(file=table), err=True)
     if not found:
         typer.echo(_("Nothing waits in {folder}.").format(folder=other))
@@ -193,16 +217,17 @@ def refresh_command(
         workspace = _workspace(folder)
         now = time()
         done = refresh(workspace, _online(workspace, _state(workspace), Passphrases(passphrase_file, _)), now)
-        found = status(workspace, now)
+        # What is only missing a spare key would be said every hour, and hide what must be done now.
+        concerns = [concern for concern in status(workspace, now).concerns if concern.kind != "no-spare"]
     if as_json:
-        print_json({"refreshed": done is not None, "concerns": [asdict(concern) for concern in found.concerns]})
+        print_json({"refreshed": done is not None, "concerns": [asdict(concern) for concern in concerns]})
     elif done is not None:
         typer.echo(_("Refreshed: release {version}.").format(version=done.version))
     else:
         typer.echo(_("Not needed yet."))
-    for concern in [] if as_json else found.concerns:
+    for concern in [] if as_json else concerns:
         typer.echo(concern_line(concern, _), err=True)
-    if any(concern.kind == "expired" for concern in found.concerns):
+    if any(concern.kind == "expired" for concern in concerns):
         raise typer.Exit(NO)
 
 
@@ -238,8 +263,9 @@ def discard_command(
     _ = terminal(context).translate
     with refusals(_("Nothing was thrown away:"), _):
         workspace = _workspace(folder)
-        if not yes and not typer.confirm(_("Throw away what waits for {role}?").format(role=role), err=True):
-            raise CommandError(_("Nothing was thrown away."))
+    if not yes and not typer.confirm(_("Throw away what waits for {role}?").format(role=role), err=True):
+        raise CommandError(_("Nothing was thrown away."))
+    with refusals(_("Nothing was thrown away:"), _):
         discard(workspace, role)
     typer.echo(_("{role}: thrown away.").format(role=role))
 

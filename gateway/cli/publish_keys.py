@@ -81,7 +81,8 @@ def add_command(
     _ = terminal(context).translate
     with refusals(_("Nothing was changed:"), _):
         workspace = _workspace(folder)
-        _change(workspace, role, KeyChange(add=public_key(workspace, key), threshold=threshold), _)
+        staged = _staged(workspace, role, KeyChange(add=public_key(workspace, key), threshold=threshold))
+    _report(workspace, staged, _)
 
 
 @app.command("rotate")
@@ -100,7 +101,8 @@ def rotate_command(
     with refusals(_("Nothing was changed:"), _):
         workspace = _workspace(folder)
         keyid = _keyid(workspace, role, old)
-        _change(workspace, role, KeyChange(add=public_key(workspace, new), remove=keyid), _)
+        staged = _staged(workspace, role, KeyChange(add=public_key(workspace, new), remove=keyid))
+    _report(workspace, staged, _)
 
 
 @app.command("revoke")
@@ -118,7 +120,8 @@ def revoke_command(
     _ = terminal(context).translate
     with refusals(_("Nothing was changed:"), _):
         workspace = _workspace(folder)
-        _change(workspace, role, KeyChange(remove=_keyid(workspace, role, key), threshold=threshold), _)
+        staged = _staged(workspace, role, KeyChange(remove=_keyid(workspace, role, key), threshold=threshold))
+    _report(workspace, staged, _)
 
 
 @app.command("show")
@@ -164,13 +167,17 @@ def _keyid(workspace: "Workspace", role: str, text: str) -> str:
     return find_key(load_state(workspace).keys(IN_ROOT.get(role, (role,))[0]).keys, text).keyid
 
 
-def _change(workspace: "Workspace", role: str, change: "KeyChange", _: Translate) -> None:
-    """Stage the change, and say who must sign what."""
+def _staged(workspace: "Workspace", role: str, change: "KeyChange") -> tuple[str, ...]:
     from blocklists.publisher.ceremony import change_keys
+
+    return change_keys(workspace, role, change, time())
+
+
+def _report(workspace: "Workspace", staged: tuple[str, ...], _: Translate) -> None:
+    """Say who must sign what."""
     from blocklists.publisher.state import load_state
     from gateway.cli.publish_words import change_lines, standing_line
 
-    staged = change_keys(workspace, role, change, time())
     state = load_state(workspace)
     for name in staged:
         typer.echo("\n".join(change_lines(workspace, state, name, _)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dashboard.catalogue import Translate
+from filters.message import said
 from gateway.cli.options import FOLDER, JSON
 from gateway.cli.progress import counting, downloading
 from gateway.cli.terminal import BAD_USE, NO, CommandError, Terminal, print_json, terminal
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from blocklists.publisher.difference import ReleaseDifference
     from blocklists.publisher.fetching import SourceState
     from blocklists.publisher.workspace import Workspace
+    from filters.message import Message
 
 HERE = Path()
 NAME = Annotated[str, typer.Argument(metavar="NAME", help="The name of the site; everything below it is meant too.")]
@@ -125,11 +127,11 @@ def stage(
     _ = speaker.translate
     with refusals(_("Refused; nothing was staged:"), _):
         workspace = _workspace(folder)
-        with ExitStack() as stack:
+        with ExitStack() as stack:  # printed in between: who does not see the changes to their end has not agreed to them
             with counting(_("Lists"), 0 if urgent else len(load_sources(workspace))) as step:
                 draft = stack.enter_context(prepare(workspace, urgent=urgent, force=force, check_contacts=_check_contacts, progress=step))
             for note in draft.notes:
-                typer.echo(note, err=True)
+                typer.echo(said(note, _), err=True)
             _print_difference(draft.difference, speaker)
             if draft.questions and not yes:
                 _ask(draft.questions, _)
@@ -174,11 +176,10 @@ def refusals(title: str, _: Translate) -> Iterator[None]:
 
     try:
         yield
-    except PublishError as error:
-        said = _(error.message)
-        raise CommandError(f"{title}\n{said.format(**error.facts) if error.facts else said}") from None
-    except (BadEntries, OSError) as error:
-        raise CommandError(f"{title}\n{error}") from None
+    except BrokenPipeError:  # nobody reads what is printed any more, which says nothing about what was asked for
+        raise
+    except (PublishError, BadEntries, OSError) as error:
+        raise CommandError(f"{title}\n{said(error, _)}") from None
 
 
 def _workspace(folder: Path) -> "Workspace":
@@ -203,7 +204,7 @@ def _canonical(name: str, _: Translate) -> str:
     try:
         return normalise(name)
     except InvalidName as error:
-        raise CommandError(_("{text} is not a name: {why}").format(text=name, why=error), BAD_USE) from None
+        raise CommandError(_("{text} is not a name: {why}").format(text=name, why=said(error, _)), BAD_USE) from None
 
 
 def _channel(identifier: str, _: Translate) -> "Channel":
@@ -238,12 +239,12 @@ def _check_contacts(data: bytes) -> None:
     try:
         parse_contacts(data, "lists/contacts.yaml")
     except ConfigError as error:
-        raise PublishError(str(error)) from None
+        raise PublishError("{why}", why=error) from None
 
 
-def _ask(questions: tuple[str, ...], _: Translate) -> None:
+def _ask(questions: "tuple[Message, ...]", _: Translate) -> None:
     """Let a person confirm a large change; where nobody sits, it is refused."""
-    typer.echo("\n".join(questions), err=True)
+    typer.echo("\n".join(said(question, _) for question in questions), err=True)
     if not sys.stdin.isatty():
         raise CommandError(_("Not staged: look at the changes, and confirm them with --yes."))
     if not typer.confirm(_("Stage it all the same?"), err=True):
@@ -265,19 +266,19 @@ def _print_difference(found: "ReleaseDifference", speaker: Terminal) -> None:
         changed = lines(found, channel.id)
         if changed:
             typer.echo(f"{getattr(channel.title, speaker.language)} ({channel.id})")
-            typer.echo("\n".join(f"  {line}" for line in changed))
+            typer.echo("\n".join(f"  {said(line, speaker.translate)}" for line in changed))
 
 
 def _print_states(states: "tuple[SourceState, ...]", now: float, stale_days: int, _: Translate) -> None:
     width = max((len(state.name) for state in states), default=0)
     for state in states:
         if not state.has_copy:
-            said = _("no copy: {why}").format(why=state.problem)
+            how = _("no copy: {why}").format(why=said(state.problem, _))
         elif state.problem:
-            said = _("{days} days old: {why}").format(days=state.days_old(now), why=state.problem)
+            how = _("{days} days old: {why}").format(days=state.days_old(now), why=said(state.problem, _))
         else:
-            said = _("up to date")
-        typer.echo(f"{state.name:{width}}  {said}")
+            how = _("up to date")
+        typer.echo(f"{state.name:{width}}  {how}")
     fresh = sum(not state.problem for state in states)
     typer.echo(_("{fresh} of {all} lists are up to date.").format(fresh=fresh, all=len(states)))
     for state in states:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dashboard.catalogue import Translate
+from filters.message import said
 from gateway.cli.durations import show_time
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def change_lines(workspace: "Workspace", state: "State", role: str, _: Translate
             yield "  " + _("{path}: new, {size} bytes").format(path=file.path, size=file.size)
         else:
             yield "  " + _("{path}: changed, {size} bytes").format(path=file.path, size=file.size)
-    yield from (f"  {line}" for line in describe(workspace, role))
+    yield from (f"  {said(line, _)}" for line in describe(workspace, role))
 
 
 def _key_lines(state: "State", role: str, _: Translate) -> Iterator[str]:
@@ -145,6 +146,10 @@ def concern_line(concern: "Concern", _: Translate) -> str:
             text = _(
                 "WARNING: {role} expires on {day}; snapshot and timestamp: manglanh publish refresh; others: manglanh publish renew {role}"
             )
-        case _other:
+        case _other if concern.role == "root":
             text = _("WARNING: {role}: every key is needed to sign, so one lost key stops it for good; add a spare key")
+        case _other:
+            text = _(
+                "WARNING: {role}: every key is needed to sign, so one lost key stops it until the root's holders sign a change; add a spare key"
+            )
     return text.format(role=concern.role, day=show_day(concern.at))

@@ -14,6 +14,7 @@ from pathlib import Path
 from blocklists.compile import compile_starter
 from dashboard.catalogue import Translate
 from filters.domain_index import BadBundle, DomainIndex
+from filters.message import said
 from gateway.cli.demo_place import running_demo
 from gateway.cli.terminal import BAD_USE, CommandError
 from gateway.live import open_lists
@@ -74,7 +75,7 @@ def load_file(path: Path, _: Translate) -> SchoolFile:
     try:
         return load(path)
     except ConfigError as error:
-        raise CommandError(str(error), BAD_USE) from None
+        raise CommandError(said(error, _), BAD_USE) from None
     except OSError as error:
         raise CommandError(_("{path} cannot be read: {why}").format(path=path, why=error.strerror), BAD_USE) from None
 

@@ -60,7 +60,7 @@ def mode(
     now = time.time()
     moment = _end_of(length, until, now, file, _)
     sites = tuple(_name(text, _) for text in site or ())
-    override = Override(group=group, mode=mode_name, since=now, until=moment, by=by or _login(), reason=reason, sites=sites)
+    override = Override(group=group, mode=mode_name, since=now, until=moment, by=by or login(), reason=reason, sites=sites)
     _update(file, lambda state: switch_mode(state, override), _)
     title = modes[mode_name].title.vi if speaker.language == "vi" else modes[mode_name].title.en
     shown = show_time(moment, file.school.timezone)
@@ -97,7 +97,7 @@ def unblock(
         return
     now = time.time()
     moment = _end_of(length, until, now, file, _)
-    change = Unblock(group=group, name=canonical, since=now, until=moment, by=by or _login(), reason=reason)
+    change = Unblock(group=group, name=canonical, since=now, until=moment, by=by or login(), reason=reason)
     refused = _refusal(path, change, speaker)
     if refused:
         raise CommandError(refused)
@@ -193,7 +193,7 @@ def _name(text: str, _: Translate) -> str:
         raise CommandError(_("{text} is not a name: {why}").format(text=text, why=error), BAD_USE) from None
 
 
-def _login() -> str:
+def login() -> str:
     """Who typed it, as far as the machine knows: with sudo, the person and not the account that was taken on."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()

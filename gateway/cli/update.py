@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from dashboard.catalogue import Translate
+from filters.message import said
 from gateway.cli.options import BY, CONFIG, JSON
 from gateway.cli.terminal import BAD_USE, NO, CommandError, print_json, terminal
 
@@ -123,7 +124,7 @@ def follower_of(config: Path, _: Translate, source: str = "", progress: "Progres
     try:
         follower = Follower(config, _address(source), progress)
     except ConfigError as error:
-        raise CommandError(str(error), BAD_USE) from None
+        raise CommandError(said(error, _), BAD_USE) from None
     except OSError as error:
         raise CommandError(_("{path} cannot be read: {why}").format(path=error.filename, why=error.strerror), BAD_USE) from None
     if source and not follower.setting.urls:
@@ -173,6 +174,8 @@ def freshness(status: "Status", timezone: str, _: Translate) -> list[str]:
             )
         )
         for name, channel in status.channels.items():
+            if not channel.version:  # never published
+                continue
             text = _("{channel}: version {version}, {entries} entries, signed until {expires}")
             lines.append(
                 text.format(channel=name, version=channel.version, entries=channel.entries, expires=moment(channel.expires, timezone))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from blocklists import contents, update, update_status
+from blocklists import asking, contents, update, update_status
 from blocklists.asking import Place
 from blocklists.channels import BASE, CHANNELS
 from blocklists.download import Downloader, Limits
@@ -19,6 +19,7 @@ from blocklists.mirrors import Mirrors
 from blocklists.release_record import HISTORY, RECORD, STATUS, read_record, read_status
 from blocklists.rolling_back import NothingBefore, roll_back
 from blocklists.update import poll
+from filters.bundle import NAMES, read_manifest
 from filters.domain_index import DomainIndex
 from tests.province import CONTACT_TEXT, DAY, NOW, Province, entry, good
 from tests.web import serving
@@ -117,6 +118,33 @@ def test_who_is_behind_an_entry_travels_with_it(box):
     with closing(DomainIndex.open(box.directory / "current")) as index:
         (match,) = index.lookup("bad.example")
     assert (match.source.name, match.source.authority, match.source.document) == ("mandatory", "Công an tỉnh", "123/QĐ-CAT")
+
+
+def test_a_channel_that_was_never_published_is_no_trouble(province, box):
+    province.left_out = {"learning"}
+    province.publish()
+    outcome = box.after(0)
+    assert outcome.status.troubles == ()
+    assert outcome.status.channels["learning"].version == 0
+    assert box.categories("hoc.example") == set()
+    province.left_out.clear()
+    province.publish()
+    assert box.after(60).status.troubles == ()
+    assert box.categories("hoc.example") == {"learning"}
+
+
+@pytest.mark.parametrize("forgotten", [(), ("snapshot",)])
+def test_a_channel_that_was_accepted_and_is_then_left_out_keeps_what_it_said(province, box, forgotten):
+    """Who has the key of the snapshot alone cannot make a channel disappear, not even on a box whose disk lost the snapshot before."""
+    box.after(0)
+    for role in forgotten:
+        (box.directory / "tuf" / "metadata" / f"{role}.json").unlink()
+    province.left_out = {"learning"}
+    province.publish()
+    box.after(60)
+    assert {kind for kind, _ in box.kinds()} == {"refused"}
+    assert box.categories("hoc.example") == {"learning"}
+    assert box.categories("bad.example") == {"unlawful"}
 
 
 def test_nothing_new_costs_one_small_request_and_no_write(box, web):
@@ -545,6 +573,31 @@ def test_lists_that_somebody_replaced_come_back(box):
     shutil.rmtree(folder)
     box.after(60)
     assert box.categories("bad.example") == {"unlawful"}
+
+
+@pytest.mark.parametrize("damaged", ["overlay", "base"])
+def test_what_the_disk_damaged_is_made_again_within_the_hour(box, damaged):
+    box.after(0)
+    folder = current(box.directory)
+    if damaged == "base":
+        folder = box.directory / read_manifest(folder).base
+    (folder / NAMES).write_bytes(b"other bytes than before")
+    box.after(HOUR)
+    assert box.categories("bad.example") == {"unlawful"}
+    assert box.categories("casino.example") == {"gambling"}
+
+
+def test_what_was_checked_before_is_not_checked_again(box, province, monkeypatch):
+    checked = []
+    monkeypatch.setattr(asking, "check", lambda directory, channel, *more: checked.append(channel.id))
+    box.after(0)
+    assert checked == list(CHANNELS)
+    checked.clear()
+    province.say("mandatory", entry("bad.example"), entry("worse.example")).publish()
+    box.after(60)
+    assert box.categories("worse.example") == {"unlawful"}
+    box.after(HOUR)
+    assert checked == ["mandatory"]
 
 
 def test_a_lost_status_loses_nothing(box, province):

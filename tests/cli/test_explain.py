@@ -4,6 +4,11 @@ import json
 
 import pytest
 
+from blocklists.install import install, place
+from blocklists.overlay import compose
+from filters.bundle import SUBTREE, Source, write
+from filters.domain_index import DomainIndex
+
 PUPIL, TEACHER = "10.0.12.7", "10.0.2.7"
 
 
@@ -67,6 +72,36 @@ def test_the_text_comes_in_vietnamese(type_in, school):
     result = type_in("explain", "fun88.com", "--client", PUPIL, "--language", "vi")
     assert "BỊ CHẶN ở bậc 7" in result.out
     assert "Danh mục: Cờ bạc, cá độ (gambling)" in result.out
+
+
+@pytest.fixture
+def ordered(tmp_path, school):
+    """A name that an authority ordered to block, until 28/4/2099, over the lists of a base."""
+    base = place(tmp_path / "lists", lambda fresh: write(fresh, [("casino.example", 0, SUBTREE)], [Source("l", "gambling")]))
+    order = Source("mandatory", "unlawful", authority="Công an tỉnh", document="12/QĐ-CAT", reason="lừa đảo", expires=4080992400.0)
+    install(tmp_path / "lists", lambda fresh: compose(fresh, DomainIndex.open(base), [("lua-dao.example", order)]))
+
+
+def test_an_order_is_told_with_its_authority_document_reason_and_end(explained, ordered):
+    found = explained("www.lua-dao.example", TEACHER)
+    assert (found["rung_name"], found["list"], found["category"]) == ("locked_block", "mandatory", "unlawful")
+    assert (found["by"], found["document"], found["note"], found["until"]) == ("Công an tỉnh", "12/QĐ-CAT", "lừa đảo", 4080992400.0)
+    assert explained("casino.example")["document"] == ""
+
+
+@pytest.mark.parametrize(
+    ("language", "lines"),
+    [
+        ("en", ["Behind it: Công an tỉnh", "Document: 12/QĐ-CAT", "Reason given: lừa đảo", "Until: 2099-04-28 00:00"]),
+        ("vi", ["Người hoặc cơ quan quyết định: Công an tỉnh", "Văn bản: 12/QĐ-CAT", "Đến: 2099-04-28 00:00"]),
+    ],
+)
+def test_the_text_of_an_order(type_in, ordered, language, lines):
+    out = type_in("explain", "lua-dao.example", "--client", PUPIL, "--language", language).out
+    said = [line.strip() for line in out.splitlines()]
+    assert [line for line in lines if line not in said] == []
+    (step,) = (line for line in said if line.startswith("> 1"))
+    assert "12/QĐ-CAT" in step
 
 
 def test_an_allowed_name_says_how_it_is_enforced(type_in, school):

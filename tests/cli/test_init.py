@@ -26,6 +26,29 @@ def test_with_flags_nothing_is_asked(type_in, tmp_path):
     assert type_in("check").code == 0
 
 
+@pytest.mark.parametrize(("typed", "written"), [("province.yaml", "province.yaml"), ("../elsewhere/province.yaml", None)])
+def test_the_province_s_file(type_in, tmp_path, typed, written):
+    """As it is seen from the school's file, wherever that is."""
+    place = (tmp_path / "truong" / typed).resolve()
+    for folder in (place.parent, tmp_path / "truong"):
+        folder.mkdir(exist_ok=True)
+    place.write_text("name: Tỉnh Thử\n")
+    typed_from_here = place.relative_to(tmp_path)
+    made = ("init", "truong/school.yaml", "--school", "A", "--group", "6a1:thcs:10.0.12.0/24", "--province", typed_from_here)
+    assert type_in(*made).code == 0
+    file = load(tmp_path / "truong" / "school.yaml")
+    assert str(file.school.province) == (written or str(place))
+
+
+@pytest.mark.parametrize("content", [None, "nam: Tỉnh Thử\n"])
+def test_a_province_s_file_that_cannot_be_used(type_in, tmp_path, content):
+    if content is not None:
+        (tmp_path / "province.yaml").write_text(content)
+    refused = type_in("init", "--school", "A", "--group", "6a1:thcs:10.0.12.0/24", "--province", "province.yaml")
+    assert (refused.code, "province.yaml:1:1:" in refused.err) == (2, True)
+    assert not (tmp_path / "school.yaml").exists()
+
+
 def test_asking(type_in, tmp_path, monkeypatch):
     answers = io.StringIO("Trường B\n9.9.9.9 tls://1.1.1.1#cloudflare-dns.com\nnonsense\n6a1:thcs:10.0.12.0/24\n\n")
     monkeypatch.setattr("sys.stdin", answers)

@@ -17,8 +17,9 @@ from gateway.cli import build
 from policies.decide import Rung
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = sorted(path for part in ("gateway", "dashboard") for path in (ROOT / part).rglob("*.py"))
-MARKERS = {"_", "translate"}
+CODE = sorted(path for part in ("gateway", "dashboard", "blocklists", "policies", "filters") for path in (ROOT / part).rglob("*.py"))
+MARKERS = {"_", "translate", "Message", "PublishError"}
+"""what a text is handed to as a literal: a translator, or what carries the template to one (filters/message.py)"""
 TYPER_MESSAGES = {
     "Arguments",
     "Options",
@@ -33,13 +34,18 @@ TYPER_MESSAGES = {
 
 
 def marked(path: Path) -> set[str]:
-    """The texts that this file hands to ``_`` or ``translate``."""
+    """The texts that this file hands to one of the markers, but for templates without a word, such as ``{file}: {what}``."""
     calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     return {
         call.args[0].value
         for call in calls
         if isinstance(call.func, ast.Name) and call.func.id in MARKERS and call.args and isinstance(call.args[0], ast.Constant)
+        if has_words(call.args[0].value)
     }
+
+
+def has_words(text: str) -> bool:
+    return any(character.isalpha() for literal, *_ in string.Formatter().parse(text) for character in literal)
 
 
 def help_texts(command) -> set[str]:

@@ -1,8 +1,11 @@
 """`manglanh publish` as officials type it: two authorities, each on a computer of its own, and a machine that publishes."""
 
+import errno
 import getpass
+import io
 import json
 import shutil
+import sys
 import time
 
 import pytest
@@ -76,7 +79,8 @@ def test_each_authority_on_its_own_computer(type_in, tmp_path, monkeypatch, secr
     assert "Nobody may sign these yet: categories, province" in made.out
     for name in ("so-kh", "cong-an"):
         stick = tmp_path / f"usb-{name}"
-        shutil.copytree(folder, stick, ignore=shutil.ignore_patterns("*.pem"))
+        copied = type_in("publish", "copy", stick, "--folder", folder)
+        assert (copied.code, f"publish collect {stick}" in copied.out) == (0, True), copied.err
         signed = type_in("publish", "sign", "--folder", stick, "--key", tmp_path / name / f"{name}.pem", "--yes")
         assert signed.code == 0, signed.err
         taken = type_in("publish", "collect", stick, "--folder", folder)
@@ -113,6 +117,84 @@ def test_status_says_who_is_missing(here, type_in):
     found = json.loads(type_in("publish", "status", "--json").out)
     waiting = {role["role"]: role["staged"] for role in found["roles"]}["mandatory"]
     assert (waiting["signed"], waiting["unsigned"], waiting["missing"]) == (["authority-1"], ["authority-2"], 1)
+
+
+def test_status_warns_where_one_lost_key_stops_a_role(here, type_in):
+    warned = {line.split(": ")[1] for line in type_in("publish", "status").err.splitlines() if "spare key" in line}
+    assert warned == {"mandatory", "categories", "learning", "province"}, "in a trial only the root has one"
+
+
+@pytest.mark.parametrize("lost", ["Signed with authority-1", "completely signed", "signatures still needed"])
+def test_who_stops_reading_is_not_told_that_nothing_was_signed(here, type_in, monkeypatch, capsys, lost):
+    """`manglanh publish sign --yes | head -3`"""
+
+    class Reader(io.StringIO):
+        def write(self, text):
+            if lost in text:
+                raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+            return len(text)
+
+    type_in("publish", "add", "fun88.com", *ENTRY)
+    type_in("publish", "stage", "--urgent")
+    type_in("publish", "sign", "--key", "authority-2", "--yes") if lost == "completely signed" else None
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", sys.stderr)
+        patch.setattr(sys, "stdout", Reader())
+        with pytest.raises(SystemExit):
+            type_in("publish", "sign", "--key", "authority-1", "--yes")
+        assert capsys.readouterr().err == ""
+    assert "authority-1" in type_in("publish", "status").out.partition("signed by ")[2].partition(";")[0]
+
+
+class TestCopy:
+    def travelled(self, folder):
+        return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+    def test_has_what_signing_needs_and_no_private_key(self, here, type_in, tmp_path):
+        type_in("publish", "add", "fun88.com", *ENTRY)
+        type_in("publish", "stage", "--urgent")
+        (here / "lists" / "misplaced.pem").write_text("private")
+        (here / "work").mkdir(exist_ok=True)
+        (here / "work" / "cache").write_text("large")
+        assert type_in("publish", "copy", tmp_path / "usb").code == 0
+        found = self.travelled(tmp_path / "usb")
+        assert {"publisher.yaml", "lists/mandatory.csv", "staged/metadata/mandatory.json", "staged/targets/mandatory/list.csv"} <= found
+        assert {"repository/metadata/1.root.json", "repository/metadata/timestamp.json"} <= found
+        assert {path for path in found if path.startswith(("keys/", "work/")) or path.endswith((".pem", ".uri"))} == set()
+        key = here / "keys" / "authority-1.pem"
+        assert "12/QĐ" in type_in("publish", "diff", "--folder", tmp_path / "usb").out
+        assert type_in("publish", "sign", "--folder", tmp_path / "usb", "--key", key, "--yes").code == 0
+        assert "mandatory 1: signatures taken over: authority-1" in type_in("publish", "collect", tmp_path / "usb").out
+
+    def test_has_the_released_files_and_not_those_before(self, here, type_in, tmp_path):
+        for name in ("a.example", "b.example", "c.example"):
+            type_in("publish", "add", name, *ENTRY)
+            type_in("publish", "stage", "--urgent")
+            type_in("publish", "sign", "--yes")
+            type_in("publish", "release", "--urgent")
+        assert len(list((here / "repository" / "targets" / "mandatory").glob("*.changes.csv"))) == 2, "kept for slow schools"
+        type_in("publish", "copy", tmp_path / "usb")
+        copied = tmp_path / "usb" / "repository" / "targets" / "mandatory"
+        assert sorted(path.name.partition(".")[2] for path in copied.iterdir()) == ["changes.csv", "list.csv"]
+        assert type_in("publish", "diff", "--folder", tmp_path / "usb").out == "Nothing differs from what is released.\n"
+
+    @pytest.mark.parametrize("content", [{"note.txt": "mine"}, {"publisher.yaml": "name: x\n"}])
+    def test_writes_over_nothing(self, here, type_in, tmp_path, content):
+        (tmp_path / "usb").mkdir()
+        for name, text in content.items():
+            (tmp_path / "usb" / name).write_text(text)
+        refused = type_in("publish", "copy", tmp_path / "usb")
+        assert (refused.code, "is not empty" in refused.err) == (1, True)
+        assert self.travelled(tmp_path / "usb") == set(content)
+
+    @pytest.mark.parametrize(("popular", "code"), [("popular.txt", 0), ("../popular.txt", 1)])
+    def test_the_popular_names_come_along(self, here, type_in, tmp_path, popular, code):
+        (here / popular).write_text("zalo.me\n")
+        with (here / "publisher.yaml").open("a") as settings:
+            settings.write(f"lists: {{popular: {popular}}}\n")
+        copied = type_in("publish", "copy", tmp_path / "usb")
+        assert (copied.code, (tmp_path / "usb" / "popular.txt").is_file()) == (code, code == 0), copied.err
+        assert (tmp_path / "usb" / "publisher.yaml").is_file() == (code == 0)
 
 
 def test_a_key_is_rotated(here, type_in, tmp_path):
@@ -234,8 +316,10 @@ class TestMistakes:
         refused = type_in("--language", "vi", "publish", "release")
         assert "Không có gì" in refused.err
 
-    def test_nothing_is_signed_without_a_yes(self, here, type_in):
+    @pytest.mark.parametrize("answer", ["n\n", "\n", ""])
+    def test_nothing_is_signed_without_a_yes(self, here, type_in, monkeypatch, answer):
         type_in("publish", "renew", "targets")
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
         refused = type_in("publish", "sign", "--key", "authority-1")
         assert refused.code != 0
         assert "signed by -" in type_in("publish", "status").out

@@ -8,6 +8,7 @@ from blocklists.publisher.workspace import SETTINGS
 from tests.blocklists.list_server import Page, serving
 from tests.blocklists.publisher.list_team import new_list_team, order
 
+HEADER = "name,category,authority,document,reason,added,expires\n"
 HUNDRED = [f"casino{number}.example" for number in range(100)]
 ORDER = ("--category", "unlawful", "--authority", "Công an tỉnh", "--document", "12/QĐ-UBND")
 
@@ -171,6 +172,67 @@ class TestStage:
     def test_a_bad_setting_is_named(self, team, publish):
         team.write(SETTINGS, "name: Tỉnh Thử\nlists: {max_populer: 3}\n")
         assert "lists.max_populer" in publish("stage").err
+
+
+class TestInVietnamese:
+    """What officials do wrong is said in their language, down to the last word that is not a name or a column of theirs."""
+
+    @pytest.mark.parametrize(
+        ("file", "content", "said"),
+        [
+            ("mandatory.csv", "", "lists/mandatory.csv:1: tệp rỗng; danh sách không có mục nào vẫn phải có dòng đầu ghi tên các cột"),
+            ("mandatory.csv", "<html>502 Bad Gateway", "lists/mandatory.csv:1: đây là một trang web (HTML), không phải bảng"),
+            ("mandatory.csv", "nam,category\n", 'lists/mandatory.csv:1: nam: không có cột này, có phải ý bạn là "name"?'),
+            ("mandatory.csv", f"{HEADER}http://x.example/a,unlawful,S,1,,2026-01-01,\n", "name: đây là địa chỉ của một trang con"),
+            ("mandatory.csv", f"{HEADER}-x.example,unlawful,S,1,,2026-01-01,\n", "name: có phần bắt đầu hoặc kết thúc bằng dấu gạch nối"),
+            ("mandatory.csv", f"{HEADER}x.example,learning,S,1,,2026-01-01,\n", "danh sách mandatory chỉ được có child-abuse, unlawful"),
+            ("learning.csv", f"{HEADER}x.example,lerning,S,,,2026-01-01,\n", 'category: không có danh mục "lerning", có phải ý bạn'),
+            ("mandatory.csv", f"{HEADER}x.example,unlawful,,,,2026-02-30,x\n", "authority: còn thiếu: cơ quan nào quyết định?"),
+            ("mandatory.csv", f"{HEADER}x.example,unlawful,S,1,,2026-02-30,\n", 'added: "2026-02-30" không phải ngày'),
+            ("mandatory.csv", f"{HEADER}google.com,unlawful,S,1,,2026-01-01,\n", "google.com: tên quan trọng, không được chặn: rất nhiều"),
+            ("mandatory.csv", f"{HEADER}com.vn,unlawful,S,1,,2026-01-01,\n", "com.vn: đuôi tên miền chung"),
+            ("own.txt", "", "own: danh sách rỗng (0 dòng"),
+            ("own.txt", "<!DOCTYPE html><title>502", "own: đây là trang HTML hoặc XML"),
+            ("own.txt", "x.example\n", "own: giảm từ 100 tên xuống 1 (nếu đúng, dùng --force)"),
+            ("own.txt", "\n".join([*HUNDRED, "google.com"]), "own:101: google.com: tên quan trọng, không được chặn"),
+            (
+                "sources.yaml",
+                "sources:\n  - {name: own, category: gambling, formt: hosts}\n",
+                "không có mục này, có phải ý bạn là 'format'",
+            ),
+            ("contacts.yaml", "name: X\nhotline: 111\n", 'hotline: không có mục này, có phải ý bạn là "hotlines"?'),
+            ("contacts.yaml", "name: X\nhotlines: [{name: A, number: x}]\n", "'x' không phải số điện thoại"),
+            ("contacts.yaml", "name: X\nreports: [{to: x, deadline: 11-30}]\n", 'reports.0.to: không có cơ quan "x"'),
+            ("contacts.yaml", "", "lists/contacts.yaml:1:1: tệp rỗng"),
+        ],
+    )
+    def test_what_is_refused(self, team, publish, file, content, said):
+        team.names(*HUNDRED)
+        team.release()
+        team.write(f"lists/{file}", content)
+        refused = publish("stage", "--language", "vi")
+        assert refused.code == 1
+        assert said in refused.err
+        assert team.waiting() == {}
+
+    def test_what_is_asked_and_what_changes(self, team, publish):
+        team.names(*HUNDRED)
+        team.release()
+        team.names(*HUNDRED[40:])
+        asked = publish("stage", "--language", "vi")
+        assert "32% số tên trong danh sách theo danh mục thay đổi, quá mức 20%" in asked.err
+        assert publish("stage", "--yes").code == 0
+        assert "gói gốc, mọi trường tải lại trọn: 125 -> 85  (+0 -40 ~0, 32.0%)" in publish("diff", "--language", "vi").out
+
+    def test_lists_of_a_box_without_a_publisher(self, team, publish, type_in, tmp_path):
+        team.names()
+        sources = team.workspace.lists / "sources.yaml"
+        refused = type_in("lists", "compile", "--sources", sources, "--out", tmp_path / "box", "--language", "vi")
+        assert (refused.code, "own: danh sách rỗng (" in refused.err) == (1, True), refused.err
+
+    def test_what_is_typed(self, team, publish):
+        refused = publish("add", "x.example", "--category", "unlawful", "--authority", "Công an tỉnh", "--language", "vi")
+        assert "document: còn thiếu: mỗi mục của danh sách này phải có số văn bản" in refused.err
 
 
 class TestDiff:

@@ -168,7 +168,7 @@ class Ceremony:
 
     def let_sign(self, *names: str) -> None:
         self._shell.type("rm -rf usb/ky", self._folder)
-        self.step("mkdir ", self.desk / "tinh")
+        self.step("manglanh publish copy", self.desk / "tinh")
         for name in names:
             self.step("manglanh publish diff --folder", self._folder, _as(name))
         self.step("manglanh publish collect", self.desk / "tinh")

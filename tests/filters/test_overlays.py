@@ -32,13 +32,13 @@ def said(index, name, qtype=1):
 
 def replace_rules(bundle, gone):
     """Another rules.json with the right hash: a compiler gone wrong."""
-    from filters.bundle import _identity, file_entry
+    from filters.bundle import file_entry, write_manifest
 
     said = json.loads((bundle / RULES).read_bytes()) | {"gone": gone}
     (bundle / RULES).write_bytes(json.dumps(said, sort_keys=True, separators=(",", ":")).encode() + b"\n")
     manifest = read_manifest(bundle)
     manifest = manifest.model_copy(update={"files": {**manifest.files, RULES: file_entry(bundle / RULES)}})
-    (bundle / MANIFEST).write_bytes(manifest.model_copy(update={"identity": _identity(manifest)}).canonical())
+    write_manifest(bundle, manifest)
 
 
 CHANGES = {"x.example": (), "y.example": ((1, SUBTREE),), "w.example": ((2, SUBTREE),)}
@@ -163,11 +163,10 @@ class TestRefused:
 
     @pytest.mark.parametrize("change", [{"listed": -1}, {"listed": 7}, {"counts": (1,)}, {"base": "../../etc"}, {"base": "a" * 63}])
     def test_a_manifest_that_is_consistent_with_itself_only(self, tmp_path, overlaid, change):
-        from filters.bundle import _identity
+        from filters.bundle import write_manifest
 
         manifest = read_manifest(overlaid).model_copy(update=change)
-        manifest = manifest.model_copy(update={"identity": _identity(manifest)})
-        (overlaid / MANIFEST).write_bytes(manifest.canonical())
+        write_manifest(overlaid, manifest)
         with pytest.raises(BadBundle):
             DomainIndex.open(overlaid)
 
@@ -186,11 +185,11 @@ class TestRefused:
             DomainIndex.open(base)
 
     def test_a_bundle_without_base_that_lists_more_than_it_has(self, tmp_path):
-        from filters.bundle import _identity
+        from filters.bundle import write_manifest
 
         base = base_in(tmp_path)
         manifest = read_manifest(base).model_copy(update={"listed": 4})
-        (base / MANIFEST).write_bytes(manifest.model_copy(update={"identity": _identity(manifest)}).canonical())
+        write_manifest(base, manifest)
         with pytest.raises(BadBundle, match="contradicts itself"):
             DomainIndex.open(base)
 

@@ -237,8 +237,15 @@ class TestStatus:
         ],
     )
     def test_warns_of_what_expires(self, made, days, concerns):
-        assert {(one.role, one.kind) for one in status(made.workspace, NOW + days * DAY).concerns} == concerns
+        found = status(made.workspace, NOW + days * DAY).concerns
+        assert {(one.role, one.kind) for one in found if one.kind != "no-spare"} == concerns
 
-    def test_warns_of_a_root_without_a_spare_key(self, made):
+    def test_warns_of_every_role_that_one_lost_key_stops(self, made):
+        def without_spare():
+            return [one.role for one in status(made.workspace, NOW).concerns if one.kind == "no-spare"]
+
+        assert without_spare() == ["mandatory", "categories"]
+        change_keys(made.workspace, "mandatory", KeyChange(add=key("c")), NOW)
+        assert without_spare() == ["categories"]
         change_keys(made.workspace, "root", KeyChange(remove=key("c").keyid), NOW)
-        assert [(one.role, one.kind) for one in status(made.workspace, NOW).concerns] == [("root", "no-spare")]
+        assert without_spare() == ["root", "categories"]

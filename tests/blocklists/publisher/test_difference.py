@@ -41,7 +41,7 @@ def test_an_entry_that_unlists_says_so(team):
 
 def test_compiled_lists_are_told_in_numbers_movers_and_examples(team):
     team.names(*HUNDRED)
-    assert staged(team, "categories")[0] == "base: 0 -> 125  (+125 -0 ~0, 12500.0%)"
+    assert staged(team, "categories")[0] == "base: 0 -> 125  (+125 -0 ~0)"
     team.sign_and_release()
     team.names(*HUNDRED[3:], "new.example")
     assert staged(team, "categories") == [
