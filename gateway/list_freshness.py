@@ -11,7 +11,7 @@ from typing import Any
 
 NOTED = "update.json"
 TROUBLES = ("network", "slow", "refused", "expired", "content", "clock", "disk", "compile")
-"""the kinds that blocklists/release_record.py knows (a test compares the two)"""
+"""the kinds that blocklists/box/release_record.py knows (a test compares the two)"""
 _MOST = 4 * 1024 * 1024
 _GAUGES = {
     "manglanh_update_checked_timestamp_seconds": "checked_at",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from blocklists.release_record import read_status
+from blocklists.box.release_record import read_status
 from dashboard.catalogue import Translate
 from filters.category import CATEGORIES, LOCKED
 from gateway.cli.ask import local_address

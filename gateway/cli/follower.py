@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from blocklists.asking import Place
+from blocklists.box.asking import Place
+from blocklists.box.contents import OWN
+from blocklists.box.download import Downloader
+from blocklists.box.kept_targets import Progress
+from blocklists.box.mirrors import Mirrors
+from blocklists.box.night import last_planned, own_moment
+from blocklists.box.release_record import Content, Status, read_record, read_status
+from blocklists.box.update import Outcome, note_compiled, poll
 from blocklists.channels import BASE
-from blocklists.contents import OWN
-from blocklists.download import Downloader
 from blocklists.install import CURRENT, Busy, current
-from blocklists.kept_targets import Progress
-from blocklists.mirrors import Mirrors
-from blocklists.night import last_planned, own_moment
-from blocklists.release_record import Content, Status, read_record, read_status
-from blocklists.update import Outcome, note_compiled, poll
 from gateway.cli.compilation import Compilation
 from gateway.clock import Clock, newest
 from policies.load import ConfigError, load

@@ -233,7 +233,7 @@ def _show_summary(index: "DomainIndex", *, as_json: bool, language: str, _: Tran
 
 def _show_freshness(directory: Path, *, as_json: bool, _: Translate) -> None:
     """Raises Exit(1) where something is wrong, for scripts."""
-    from blocklists.release_record import read_status
+    from blocklists.box.release_record import read_status
     from gateway.cli.update import freshness
 
     status = read_status(directory)

@@ -15,9 +15,9 @@ from gateway.cli.options import BY, CONFIG, JSON
 from gateway.cli.terminal import BAD_USE, NO, CommandError, print_json, terminal
 
 if TYPE_CHECKING:
-    from blocklists.kept_targets import Progress
-    from blocklists.release_record import Status
-    from blocklists.update import Outcome
+    from blocklists.box.kept_targets import Progress
+    from blocklists.box.release_record import Status
+    from blocklists.box.update import Outcome
     from gateway.cli.follower import Follower
 
 app = typer.Typer()
@@ -70,10 +70,10 @@ def rollback(
     """Go back to the lists before, until the publisher releases others. What is mandatory stays as it is."""
     import time
 
-    from blocklists.contents import BadContent
+    from blocklists.box.contents import BadContent
+    from blocklists.box.rolling_back import NothingBefore, roll_back, roll_back_compiled
+    from blocklists.box.update import Outcome
     from blocklists.install import Busy
-    from blocklists.rolling_back import NothingBefore, roll_back, roll_back_compiled
-    from blocklists.update import Outcome
     from gateway.cli.school import find
     from gateway.cli.switch import login
     from gateway.clock import Clock

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from blocklists.asking import Place
-from blocklists.download import Downloader, Limits
-from blocklists.mirrors import Mirrors
-from blocklists.release_record import Status, read_status
-from blocklists.update import poll
+from blocklists.box.asking import Place
+from blocklists.box.download import Downloader, Limits
+from blocklists.box.mirrors import Mirrors
+from blocklists.box.release_record import Status, read_status
+from blocklists.box.update import poll
 from filters.category import CATEGORIES
 from filters.domain_index import DomainIndex
 from policies.load import ConfigError

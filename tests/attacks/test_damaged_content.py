@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from blocklists import contents
+from blocklists.box import contents
 from blocklists.channels import BASE, CONTACTS, OVERLAY
 from blocklists.pack import unpack
 from tests.attacks.attacker import UNTOUCHED

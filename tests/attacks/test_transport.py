@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from blocklists import kept_targets
-from blocklists.download import Limits
+from blocklists.box import kept_targets
+from blocklists.box.download import Limits
 from tests.attacks.attacker import UNTOUCHED, own_key, publish_signed_by
 from tests.attacks.school import HOUR, School
 from tests.province import DAY, NOW, Province, entry

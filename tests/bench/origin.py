@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from blocklists.mirrors import Mirrors
+from blocklists.box.mirrors import Mirrors
 from tests.bench import transfer
 from tests.bench.setting import Result
 from tests.bench.statistics_table import number, table
@@ -165,7 +165,7 @@ def _sums(found: Costs, schools: int) -> str:
 
 def returns(schools: int, away: float, poll: float, dice: random.Random) -> list[float]:
     """Seconds from the origin's return to each school's first good poll, in order: polls as gateway/cli/follower.py spaces them,
-    pauses as blocklists/mirrors.py has them. The origin refuses at once while it is away."""
+    pauses as blocklists/box/mirrors.py has them. The origin refuses at once while it is away."""
     found = []
     for _ in range(schools):
         mirrors = Mirrors(["https://origin.example"], dice.random)

@@ -28,8 +28,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from blocklists.box.update import Outcome
 from blocklists.install import CURRENT
-from blocklists.update import Outcome
 from gateway.cli.follower import Follower
 from gateway.clock import Clock
 from gateway.live import Live

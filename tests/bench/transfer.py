@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from blocklists.asking import LOOK_AT_ALL, Place
-from blocklists.download import Downloader
-from blocklists.mirrors import Mirrors
+from blocklists.box.asking import LOOK_AT_ALL, Place
+from blocklists.box.download import Downloader
+from blocklists.box.mirrors import Mirrors
+from blocklists.box.release_record import read_status
+from blocklists.box.update import poll
 from blocklists.publisher.keys import open_signer, private_keys
 from blocklists.publisher.releasing import refresh
 from blocklists.publisher.workspace import open_workspace
-from blocklists.release_record import read_status
-from blocklists.update import poll
 from tests.bench import box
 from tests.bench.box import Box
 from tests.bench.nginx import Request, WebServer, total

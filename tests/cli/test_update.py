@@ -12,9 +12,9 @@ from threading import Event
 
 import pytest
 
-from blocklists.contents import OWN
+from blocklists.box.contents import OWN
+from blocklists.box.release_record import read_status
 from blocklists.install import current
-from blocklists.release_record import read_status
 from filters.domain_index import DomainIndex
 from gateway.cli import follower as following
 from gateway.cli.follower import Follower

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from blocklists.box.release_record import TROUBLES
 from blocklists.publisher.limits import ListLimits
 from blocklists.publisher.settings import VALID_DAYS, Settings
-from blocklists.release_record import TROUBLES
 from dashboard.catalogue import translator
 from gateway.cli.update import trouble_title
 from tests.bench.processes import free_port

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from blocklists.release_record import STATUS, TROUBLES, ChannelStatus, Rollback, Status, Trouble, Versions, write_status
+from blocklists.box.release_record import STATUS, TROUBLES, ChannelStatus, Rollback, Status, Trouble, Versions, write_status
 from gateway import list_freshness, metrics
 from gateway.list_freshness import samples
 from gateway.metrics import METRICS, Supervision

@@ -1,6 +1,6 @@
 """Which mirror is asked next: in the province's order, not one that has failed lately, and none is given up for ever."""
 
-from blocklists.mirrors import FIRST_PAUSE, LONGEST_ASKED, LONGEST_PAUSE, Mirrors
+from blocklists.box.mirrors import FIRST_PAUSE, LONGEST_ASKED, LONGEST_PAUSE, Mirrors
 
 
 def urls(mirrors: Mirrors, now: float, turn: int = 0) -> list[str]:

@@ -1,23 +1,20 @@
 """A school's side of the lists: look whether the publisher has something new, check it, put it in force. [shell: disk, network]
 
-``poll`` is the whole sequence, readable top to bottom. Promises: nothing is in force that the keys of its channel did not sign (blocklists/repository.py)
-and that its channel may not say (blocklists/contents.py). A channel that is wrong keeps what it last said well, and the others go on. Whatever goes
+``poll`` is the whole sequence, readable top to bottom. Promises: nothing is in force that the keys of its channel did not sign (blocklists/box/repository.py)
+and that its channel may not say (blocklists/box/contents.py). A channel that is wrong keeps what it last said well, and the others go on. Whatever goes
 wrong, and wherever a power cut falls, one whole bundle is in force, and the next poll goes on from there. Nothing expires because a clock is wrong.
 
-Refuses to undo a rollback (blocklists/rolling_back.py) until the publisher has something else.
+Refuses to undo a rollback (blocklists/box/rolling_back.py) until the publisher has something else.
 """
 
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from blocklists.asking import Findings, Place, ask, doubt_clock, turn
-from blocklists.channels import BASE, CHANNELS, CONTACTS
-from blocklists.contents import BadContent, Composed, is_composed, own_bundle, put_in_force, recorded
-from blocklists.durable import alone, replace_file
-from blocklists.install import current
-from blocklists.kept_targets import prune, verified
-from blocklists.release_record import (
+from blocklists.box.asking import Findings, Place, ask, doubt_clock, turn
+from blocklists.box.contents import BadContent, Composed, is_composed, own_bundle, put_in_force, recorded
+from blocklists.box.kept_targets import prune, verified
+from blocklists.box.release_record import (
     Content,
     Record,
     Status,
@@ -29,8 +26,11 @@ from blocklists.release_record import (
     write_record,
     write_status,
 )
-from blocklists.rolling_back import CHANGING, LOCK_WAIT, ROLLED_BACK
-from blocklists.update_status import save, status_after
+from blocklists.box.rolling_back import CHANGING, LOCK_WAIT, ROLLED_BACK
+from blocklists.box.update_status import save, status_after
+from blocklists.channels import BASE, CHANNELS, CONTACTS
+from blocklists.durable import alone, replace_file
+from blocklists.install import current
 from filters.bundle import BadBundle
 from filters.domain_index import DomainIndex
 

@@ -7,7 +7,7 @@ does not jump; ``chance`` gives numbers from 0 to 1, so that a province's school
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from blocklists.release_record import Trouble
+from blocklists.box.release_record import Trouble
 
 FIRST_PAUSE = 15.0
 LONGEST_PAUSE = 900.0

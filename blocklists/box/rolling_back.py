@@ -1,20 +1,30 @@
 """Going back to the lists before, when somebody in a school finds that the newest ones are wrong. [shell: disk]
 
 Promises: what is mandatory stays as it is now, whatever else goes back; it holds for a channel until the publisher has other files there
-(blocklists/update.py sees to it); who did it, when and why is kept.
+(blocklists/box/update.py sees to it); who did it, when and why is kept.
 """
 
 import os
 from pathlib import Path
 from shutil import copytree
 
-from blocklists.asking import is_behind
+from blocklists.box.asking import is_behind
+from blocklists.box.contents import BadContent, put_in_force, recorded
+from blocklists.box.release_record import (
+    Content,
+    Record,
+    Rollback,
+    Status,
+    read_record,
+    read_status,
+    tell_history,
+    write_record,
+    write_status,
+)
+from blocklists.box.update_status import channels_of
 from blocklists.channels import CHANNELS
-from blocklists.contents import BadContent, put_in_force, recorded
 from blocklists.durable import alone
 from blocklists.install import current, install, previous
-from blocklists.release_record import Content, Record, Rollback, Status, read_record, read_status, tell_history, write_record, write_status
-from blocklists.update_status import channels_of
 from filters.bundle import BadBundle
 
 CHANGING = ".changing.lock"

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocklists.night import SPREAD, last_planned, own_moment
+from blocklists.box.night import SPREAD, last_planned, own_moment
 
 HANOI = "Asia/Ho_Chi_Minh"
 HALF_PAST_TWO = 2 * 3600 + 30 * 60

@@ -14,10 +14,10 @@ from pathlib import Path
 from tuf.api.exceptions import DownloadError, LengthOrHashMismatchError, RepositoryError, SlowRetrievalError
 from tuf.api.metadata import TargetFile
 
-from blocklists.download import Downloader, TryLater
+from blocklists.box.download import Downloader, TryLater
+from blocklists.box.release_record import Kept
+from blocklists.box.repository import sha256_of
 from blocklists.durable import replace_file, sync_folder
-from blocklists.release_record import Kept
-from blocklists.repository import sha256_of
 
 FOLDER = "tuf/targets"
 SMALL = 256 * 1024

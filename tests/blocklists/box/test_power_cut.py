@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from blocklists.asking import LOOK_AT_ALL, Place
-from blocklists.download import Downloader
-from blocklists.mirrors import Mirrors
-from blocklists.release_record import HISTORY, read_record, read_status
-from blocklists.rolling_back import NothingBefore, roll_back
-from blocklists.update import poll
+from blocklists.box.asking import LOOK_AT_ALL, Place
+from blocklists.box.download import Downloader
+from blocklists.box.mirrors import Mirrors
+from blocklists.box.release_record import HISTORY, read_record, read_status
+from blocklists.box.rolling_back import NothingBefore, roll_back
+from blocklists.box.update import poll
 from filters.bundle import Source, write
 from gateway.live import open_lists
 from tests.attacks.school import said_by

@@ -7,11 +7,11 @@ otherwise every ten minutes at most, since an SD card wears out.
 import logging
 from collections.abc import Mapping
 
-from blocklists.asking import Findings, Place
-from blocklists.contents import Composed
-from blocklists.download import Traffic
-from blocklists.release_record import ChannelStatus, Record, Status, Trouble, since, write_status
-from blocklists.repository import known_timestamp
+from blocklists.box.asking import Findings, Place
+from blocklists.box.contents import Composed
+from blocklists.box.download import Traffic
+from blocklists.box.release_record import ChannelStatus, Record, Status, Trouble, since, write_status
+from blocklists.box.repository import known_timestamp
 
 log = logging.getLogger("manglanh.update")
 

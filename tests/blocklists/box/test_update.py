@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from blocklists import asking, contents, update, update_status
-from blocklists.asking import Place
+from blocklists.box import asking, contents, update, update_status
+from blocklists.box.asking import Place
+from blocklists.box.download import Downloader, Limits
+from blocklists.box.mirrors import Mirrors
+from blocklists.box.release_record import HISTORY, RECORD, STATUS, read_record, read_status
+from blocklists.box.rolling_back import NothingBefore, roll_back
+from blocklists.box.update import poll
 from blocklists.channels import BASE, CHANNELS
-from blocklists.download import Downloader, Limits
 from blocklists.durable import alone
 from blocklists.install import Busy, current
-from blocklists.mirrors import Mirrors
-from blocklists.release_record import HISTORY, RECORD, STATUS, read_record, read_status
-from blocklists.rolling_back import NothingBefore, roll_back
-from blocklists.update import poll
 from filters.bundle import NAMES, read_manifest
 from filters.domain_index import DomainIndex
 from tests.province import CONTACT_TEXT, DAY, NOW, Province, entry, good

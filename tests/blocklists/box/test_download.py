@@ -12,9 +12,9 @@ import trustme
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError, RepositoryError, SlowRetrievalError
 from tuf.api.metadata import TargetFile
 
-from blocklists import download, kept_targets
-from blocklists.download import Downloader, Limits, MetadataFetcher, Pace, TryLater, Validators
-from blocklists.kept_targets import bring
+from blocklists.box import download, kept_targets
+from blocklists.box.download import Downloader, Limits, MetadataFetcher, Pace, TryLater, Validators
+from blocklists.box.kept_targets import bring
 from tests.web import serving
 
 QUICK = Limits(silence=0.2, small_seconds=0.4, pace=1000.0, pace_over=0.3)

@@ -13,14 +13,14 @@ from itertools import islice
 from pathlib import Path
 from shutil import copytree
 
+from blocklists.box.kept_targets import verified
+from blocklists.box.release_record import Content, Kept, Record
 from blocklists.channels import BASE, CHANNELS, OVERLAY, Channel, changes_path, list_path
 from blocklists.compile import CompileRefused, compile_lists, starter_inputs
 from blocklists.entries import BadEntries, ListEntry, apply_changes, expires_at, in_force, parse_entries, sources_of
 from blocklists.install import current, install, place
-from blocklists.kept_targets import verified
 from blocklists.overlay import compose, locked_names
 from blocklists.pack import unpack
-from blocklists.release_record import Content, Kept, Record
 from filters.bundle import BadBundle, Source, read_manifest
 from filters.domain_index import DomainIndex
 

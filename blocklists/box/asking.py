@@ -1,7 +1,7 @@
 """Asking a publisher, mirror by mirror: is something new, what does each channel say, and is it all to be trusted? [shell: network, disk]
 
 Nothing is put in force here. What goes wrong is kept as a trouble: of one channel where it is that channel's alone, of all where a mirror's metadata
-cannot be trusted or had. A mirror that fails is left alone for a while (blocklists/mirrors.py), and the next one may have what it kept back.
+cannot be trusted or had. A mirror that fails is left alone for a while (blocklists/box/mirrors.py), and the next one may have what it kept back.
 """
 
 import logging
@@ -12,13 +12,13 @@ from pathlib import Path
 
 from tuf.api.exceptions import DownloadError, DownloadLengthMismatchError, ExpiredMetadataError, RepositoryError, SlowRetrievalError
 
+from blocklists.box.contents import BadContent, Parsed, check
+from blocklists.box.download import Downloader, MetadataFetcher, TryLater, Validators
+from blocklists.box.kept_targets import Progress, bring, verified
+from blocklists.box.mirrors import Mirror, Mirrors
+from blocklists.box.release_record import Content, Kind, Record, Seen, Status, Trouble, Versions
+from blocklists.box.repository import CONFIG, TIMESTAMP, Repository, known_timestamp
 from blocklists.channels import CHANNELS, CONTACTS, Channel
-from blocklists.contents import BadContent, Parsed, check
-from blocklists.download import Downloader, MetadataFetcher, TryLater, Validators
-from blocklists.kept_targets import Progress, bring, verified
-from blocklists.mirrors import Mirror, Mirrors
-from blocklists.release_record import Content, Kind, Record, Seen, Status, Trouble, Versions
-from blocklists.repository import CONFIG, TIMESTAMP, Repository, known_timestamp
 
 log = logging.getLogger("manglanh.update")
 

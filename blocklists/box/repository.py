@@ -14,9 +14,9 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Signed, TargetFile, Targets
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
+from blocklists.box.release_record import Versions
 from blocklists.channels import Channel, target_paths
 from blocklists.install import sync_tree
-from blocklists.release_record import Versions
 
 METADATA = "tuf/metadata"
 TIMESTAMP = "timestamp.json"

@@ -127,7 +127,7 @@ class Status(_Frozen):
     received: int = 0
     sent: int = 0
     requests: int = 0
-    """totals since the directory was made (blocklists/download.py says what is counted)"""
+    """totals since the directory was made (blocklists/box/download.py says what is counted)"""
     refreshed_at: float = 0.0
     """when all metadata was last looked at, not the timestamp alone"""
     settled_on: str = ""
