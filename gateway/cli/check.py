@@ -49,7 +49,7 @@ def named_files(file: "SchoolFile", path: Path, _: Translate) -> tuple["Province
     if province is not None and province.publisher is not None:
         wrong += _root_faults(province.publisher.root, _)
     if file.zones.key is not None:
-        wrong += _secret_faults(file.zones.key.secret_file, _)
+        wrong += _secret_faults(path.parent / file.zones.key.secret_file, _)
     return province, wrong
 
 

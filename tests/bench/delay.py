@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from blocklists.compile import compile_starter
 from tests.bench import box, processes, publisher
 from tests.bench.box import Box
-from tests.bench.nginx import Request, total
+from tests.bench.nginx import Request, new_connections, total
 from tests.bench.province import Province
 from tests.bench.schools import Spec
 from tests.bench.servers import CHECKOUT, COMMAND, NXDOMAIN
@@ -204,7 +204,7 @@ def _origin(requests: Sequence[Request]) -> dict[str, Any]:
         "requests": len(requests),
         "bytes": total(requests),
         "sent": sum(request.sent for request in requests),
-        "connections": len({request.connection for request in requests}),
+        "connections": new_connections(requests),
         "peak_requests_s": max(seconds.values(), default=0),
         "statuses": dict(Counter(str(request.status) for request in requests)),
     }

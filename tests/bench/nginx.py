@@ -16,7 +16,7 @@ import httpx
 
 from tests.bench import processes
 
-LOG_FORMAT = "$msec $connection $status $request_length $bytes_sent $request_uri"
+LOG_FORMAT = "$msec $connection_requests $status $request_length $bytes_sent $request_uri"
 CONFIGURATION = """
 daemon off;
 user {user};
@@ -53,7 +53,8 @@ class Request:
 
     at: float
     """Unix seconds when it was answered"""
-    connection: int
+    on_connection: int
+    """1: the first one on its connection, 2: the second, ..."""
     status: int
     received: int
     """bytes of the request"""
@@ -87,8 +88,12 @@ def read_log(text: str) -> list[Request]:
 
 
 def _request(line: str) -> Request:
-    at, connection, status, received, sent, path = line.split(" ", 5)
-    return Request(float(at), int(connection), int(status), int(received), int(sent), path)
+    at, on_connection, status, received, sent, path = line.split(" ", 5)
+    return Request(float(at), int(on_connection), int(status), int(received), int(sent), path)
+
+
+def new_connections(requests: Sequence[Request]) -> int:
+    return sum(request.on_connection == 1 for request in requests)
 
 
 def total(requests: Sequence[Request]) -> int:

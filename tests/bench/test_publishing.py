@@ -99,17 +99,18 @@ def test_a_short_absence_costs_seconds():
 
 
 def test_the_log_of_nginx():
-    text = "1795327305.402 6 200 157 714 /repository/metadata/timestamp.json\n1795327305.409 6 404 154 311 /a b.json\n"
+    text = "1795327305.402 1 200 157 714 /repository/metadata/timestamp.json\n1795327305.409 2 404 154 311 /a b.json\n"
     first, second = nginx.read_log(text)
-    assert (first.at, first.connection, first.status, first.received, first.sent, first.path) == (
+    assert (first.at, first.on_connection, first.status, first.received, first.sent, first.path) == (
         1795327305.402,
-        6,
+        1,
         200,
         157,
         714,
         "/repository/metadata/timestamp.json",
     )
     assert second.path == "/a b.json"
+    assert nginx.new_connections([first, second]) == 1
     assert nginx.total([first, second]) == 157 + 714 + 154 + 311
 
 

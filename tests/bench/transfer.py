@@ -20,7 +20,7 @@ from blocklists.publisher.releasing import refresh
 from blocklists.publisher.workspace import open_workspace
 from tests.bench import box
 from tests.bench.box import Box
-from tests.bench.nginx import Request, WebServer, total
+from tests.bench.nginx import Request, WebServer, new_connections, total
 from tests.bench.province import Province, churned_release
 from tests.bench.publisher import CHURN, MANDATORY, Publisher
 from tests.bench.setting import Result, Setting
@@ -118,7 +118,7 @@ def _record(setting: Setting, case: str, exchange: Exchange, base: int) -> None:
     requests = exchange.requests
     detail = {
         "requests": len(requests),
-        "connections": len({request.connection for request in requests}),
+        "connections": new_connections(requests),
         "sent": sum(request.sent for request in requests),
         "counted": exchange.counted,
         "base": base,

@@ -157,3 +157,18 @@ def test_the_secret_of_the_zones_is_checked_and_never_shown(type_in, school, tmp
     assert result.code == (2 if expected else 0)
     assert expected in result.err
     assert secret is None or secret not in result.out + result.err
+
+
+def test_a_relative_secret_is_looked_for_where_the_zone_server_finds_it(type_in, school, tmp_path, monkeypatch):
+    """It was looked for in the folder in which the command was typed."""
+    (school.parent / "zone.key").write_text(SECRET)
+    (school.parent / "zone.key").chmod(0o600)
+    add(
+        school,
+        "groups:\n",
+        "zones: {listen: ['127.0.0.1:5398'], key: {name: a, secret_file: zone.key}, zones: [{name: z, tier: thcs}]}\ngroups:\n",
+    )
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert type_in("check", "--config", school).code == 0
