@@ -119,7 +119,9 @@ class Downloader:
             verify=True if ca is None else create_default_context(cafile=ca),
             proxy=proxy,
             timeout=limits.silence,
-            limits=httpx.Limits(max_connections=4, max_keepalive_connections=2, keepalive_expiry=70.0),  # one handshake for many polls; nginx keeps 75
+            limits=httpx.Limits(
+                max_connections=4, max_keepalive_connections=2, keepalive_expiry=70.0
+            ),  # one handshake for many polls; nginx keeps 75
             headers={"User-Agent": "manglanh"},
         )
 
