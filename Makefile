@@ -12,7 +12,7 @@ PACKETS ?= 200000
 BENCH ?=
 DEMO ?=
 # Tests that neither share ports nor look at the machine's load: two at a time.
-SIDE_BY_SIDE := tests/attacks tests/blocklists tests/cli tests/filters tests/policies
+SIDE_BY_SIDE := tests/attacks tests/blocklists tests/cli tests/dashboard tests/filters tests/policies
 
 .PHONY: run test check bench fuzz install lock clean
 
