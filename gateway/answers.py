@@ -6,13 +6,15 @@ ends within its TTL and is then made anew, the oldest are also the least used.
 
 from collections import deque
 
-from gateway.hot import Entry
+from gateway.hot import Entry, Subject
 from gateway.pipeline import Outcome
 
 Answers = dict[bytes, Entry]
 
 OVERHEAD = 560
 """octets of an entry besides its question and its answer: objects, dictionary slots and the queue (measured)"""
+SUBJECT = 140
+"""octets more for what an answer refuses: its record and the name"""
 
 
 class Shelf:
@@ -27,10 +29,10 @@ class Shelf:
         """Whether an answer that may never be asked for again would push out none that is."""
         return self.size < self.limit // 4 * 3
 
-    def put(self, answers: Answers, key: bytes, outcome: Outcome, label: int, now: float) -> None:
+    def put(self, answers: Answers, key: bytes, outcome: Outcome, label: int, subject: Subject | None, now: float) -> None:
         """Keep ``outcome`` for whoever of these groups asks the same octets; ``key`` is the query without its id."""
         reply = outcome.reply
-        entry = Entry(reply.body, reply.ttl_offsets, now, outcome.keep_until, label, outcome.question)
+        entry = Entry(reply.body, reply.ttl_offsets, now, outcome.keep_until, label, outcome.question, subject)
         answers[key] = entry
         self._queue.append((answers, key, entry))
         self.size += _size(key, entry)
@@ -42,4 +44,4 @@ class Shelf:
 
 
 def _size(key: bytes, entry: Entry) -> int:
-    return OVERHEAD + len(key) + entry.length
+    return OVERHEAD + len(key) + entry.length + (0 if entry.subject is None else SUBJECT)

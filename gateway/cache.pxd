@@ -1,4 +1,5 @@
 # C types of gateway/cache.py for the compiled build.
+from cython cimport locals
 from gateway.wire cimport Message, decode_message
 
 cdef class Cached:
@@ -14,18 +15,18 @@ cdef class Cache:
     cdef long long _min_ttl, _max_ttl, _max_negative_ttl
     cdef double _stale
     cdef public object _entries
-    @cython.locals(entry=Cached)
+    @locals(entry=Cached)
     cpdef Cached get(self, object key, double now)
-    @cython.locals(entry=Cached)
+    @locals(entry=Cached)
     cpdef Cached get_stale(self, object key, double now)
-    @cython.locals(held=Cached, is_failure=bint, negative=bint, highest="long long", life="long long")
+    @locals(held=Cached, is_failure=bint, negative=bint, highest="long long", life="long long")
     cpdef Cached put(self, object key, Message message, double now)
-    @cython.locals(entry=Cached)
+    @locals(entry=Cached)
     cpdef drop(self, object key)
-    @cython.locals(oldest=Cached)
+    @locals(oldest=Cached)
     cdef Cached _keep(self, object key, Cached entry)
 
-@cython.locals(octets=Py_ssize_t)
+@locals(octets=Py_ssize_t)
 cpdef Py_ssize_t cost(Message message) except -1
 
 cpdef bint is_negative(Message message) except -1

@@ -1,4 +1,5 @@
 # C types of gateway/datagrams.py for the compiled build, and the C library's calls that it makes there.
+from cython cimport locals
 
 cdef extern from "<sys/socket.h>" nogil:
     struct sockaddr:
@@ -38,9 +39,9 @@ cdef class Datagrams:
     cdef epoll_event event
     cdef char buffer[4096]
     cpdef int open(self, Peer peer, bytes packet) except -1
-    @cython.locals(handle=int, tries=int, port=int, failed=int)
+    @locals(handle=int, tries=int, port=int, failed=int)
     cdef int _open_compiled(self, Peer peer, bytes packet) except -1
     cdef int _bind(self, int handle, bytearray local, int port)
-    @cython.locals(size=Py_ssize_t)
+    @locals(size=Py_ssize_t)
     cpdef bytes receive(self, int handle)
     cpdef close(self, int handle)

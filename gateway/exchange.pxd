@@ -1,4 +1,5 @@
 # C types of gateway/exchange.py for the compiled build.
+from cython cimport locals
 from gateway.upstream_health cimport Upstream
 from gateway.wire cimport Message, decode_message, encode_query, encode_question
 
@@ -20,15 +21,15 @@ cdef class Exchange:
     cdef int _next
     cdef double _interval
     cdef tuple _refusers, _troubles
-    @cython.locals(first=Upstream)
+    @locals(first=Upstream)
     cpdef Attempt begin(self, double now, bint patient=*)
-    @cython.locals(message=Message)
+    @locals(message=Message)
     cpdef object receive(self, Attempt attempt, bytes data, double now)
-    @cython.locals(asked=bytes, received=bytes)
+    @locals(asked=bytes, received=bytes)
     cdef bint _matches(self, bytes packet, bytes data) except -1
-    @cython.locals(upstream=Upstream)
+    @locals(upstream=Upstream)
     cdef _settle(self, Attempt winner, double now)
-    @cython.locals(packet=bytes, attempt=Attempt)
+    @locals(packet=bytes, attempt=Attempt)
     cdef Attempt _ask(self, Upstream upstream, double now, bint stream, bint edns=*)
 
 cdef bint _has_edns(bytes packet) except -1

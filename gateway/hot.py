@@ -82,15 +82,36 @@ _poll = _libc.poll
 _poll.argtypes = (ctypes.c_void_p, ctypes.c_ulong, ctypes.c_int)
 
 
+class Subject:
+    """What a blocked answer refuses, and why. Compared by identity, which is what a look-up by it costs least."""
+
+    __slots__ = ("category", "qname", "rung")
+
+    def __init__(self, category: str, rung: str, qname: str) -> None:
+        self.category = category
+        self.rung = rung
+        self.qname = qname
+
+
+class Cell:
+    """How often one group was refused one name in this minute, and a bit for each device that asked (gateway/statistics.py)."""
+
+    __slots__ = ("bits", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.bits = 0
+
+
 class Entry:
     """A finished answer: ``body`` is the message without its id, kept alive here and sent from its address.
 
     ``offsets`` are where its TTLs stand; they are aged in place at most once a second. ``hits`` counts since the last
     collection; ``label`` is the number under which the answer is counted in its view's tally, and ``question``
-    what its upstream answer is cached under.
+    what its upstream answer is cached under. ``subject`` is what it refuses; None: it refuses nothing, and nobody notes who asked for it.
     """
 
-    __slots__ = ("address", "aged_at", "body", "expires", "fresh_until", "hits", "label", "length", "offsets", "question")
+    __slots__ = ("address", "aged_at", "body", "expires", "fresh_until", "hits", "label", "length", "offsets", "question", "subject")
 
     def __init__(
         self,
@@ -100,6 +121,7 @@ class Entry:
         expires: float,
         label: int,
         question: "Question | None",
+        subject: Subject | None,
     ) -> None:
         self.body = bytearray(body)
         self.length = len(body)
@@ -111,6 +133,7 @@ class Entry:
         self.hits = 0
         self.label = label
         self.question = question
+        self.subject = subject
 
 
 def age(entry: Entry, now: float) -> bool:
@@ -135,7 +158,7 @@ class View:
     under the old policy finds another dictionary, and is not kept.
     """
 
-    __slots__ = ("answers", "policy", "tally", "until")
+    __slots__ = ("answers", "cells", "policy", "tally", "until")
 
     def __init__(self, policy: "Policy", until: float, answers: "dict[bytes, Entry]") -> None:
         self.policy = policy
@@ -144,18 +167,22 @@ class View:
         self.answers = answers
         self.tally = [0] * LABELS
         """by label (gateway/server.py): answers sent since the last collection"""
+        self.cells: dict[Subject, Cell] = {}
+        """where ready-made refusals are counted in this minute, as far as they have been met in it"""
 
 
 class Client:
     """One source address: its group's view, and a token bucket (``rate`` queries/s, at most ``burst``).
 
     A rate of 0 never fills: that is how an address that may not ask is kept out at the price of one look-up. Its view is never used.
+    ``bit`` is the device's in the cells; 0: it has none.
     """
 
-    __slots__ = ("burst", "rate", "refilled_at", "tokens", "view")
+    __slots__ = ("bit", "burst", "rate", "refilled_at", "tokens", "view")
 
-    def __init__(self, view: View | None, rate: float, burst: float, now: float) -> None:
+    def __init__(self, view: View | None, rate: float, burst: float, now: float, bit: int) -> None:
         self.view = view
+        self.bit = bit
         self.rate = rate
         self.burst = burst
         self.tokens = burst if rate else 0.0
@@ -176,12 +203,16 @@ class Batch:
     """The buffers of one UDP socket. ``family`` is 4 or 6; ``control`` asks for the address that each query was sent to.
 
     With ``control`` (a socket bound to a wildcard address) an answer leaves from the address that was asked, by the
-    packet information that came with the query.
+    packet information that came with the query. ``touch`` hears of an answer's first use since the last collection, ``note`` finds the
+    cell of a refusal that the view does not know yet.
     """
 
-    def __init__(self, fd: int, family: int, control: bool, touch: "Callable[[Entry], None]") -> None:
+    def __init__(
+        self, fd: int, family: int, control: bool, touch: "Callable[[Entry], None]", note: "Callable[[View, Subject], Cell]"
+    ) -> None:
         self.fd = fd
         self.touch = touch
+        self.note = note
         self.first, self.last = (4, 8) if family == 4 else (8, 24)
         self.namelen = 16 if family == 4 else NAME
         self.controllen = 0
@@ -325,6 +356,13 @@ class Batch:
                         self.touch(entry)
                     entry.hits += 1
                     view.tally[entry.label] += 1
+                    subject = entry.subject
+                    if subject is not None:
+                        cell = view.cells.get(subject)
+                        if cell is None:
+                            cell = self.note(view, subject)
+                        cell.count += 1
+                        cell.bits |= client.bit
                     pointers[4 * sent + 2] = entry.address
                     pointers[4 * sent + 3] = entry.length
                     if slots[sent] != i:

@@ -1,4 +1,5 @@
 # C types of gateway/pipeline.py for the compiled build.
+from cython cimport locals
 from gateway.cache cimport Cache, Cached
 from gateway.wire cimport Message, Query
 
@@ -16,15 +17,15 @@ cdef class Forward:
     cdef public object verdict, question
     cdef public bytes asked
 
-@cython.locals(forward=Forward, asked=bytes, cached=Cached, stale=Cached, cache=Cache)
+@locals(forward=Forward, asked=bytes, cached=Cached, stale=Cached, cache=Cache)
 cpdef object begin(Query query, object policy, double until, object desk, double now)
 
-@cython.locals(cached=Cached, stale=Cached, cache=Cache, message=Message)
+@locals(cached=Cached, stale=Cached, cache=Cache, message=Message)
 cpdef Outcome finish(Forward forward, object result, object desk, double now)
 
 cdef Outcome _own_names(Query query, object desk)
 
-@cython.locals(query=Query)
+@locals(query=Query)
 cdef Outcome _from_message(Forward forward, Message message, Cached cached, str source, object desk, double now)
 
 cdef bint _is_rebinding(Message message, str qname, object desk) except -1

@@ -1,4 +1,5 @@
 # C types of gateway/private_address.py for the compiled build.
+from cython cimport locals
 
-@cython.locals(first=int, second=int)
+@locals(first=int, second=int)
 cpdef bint is_private(bytes packed)

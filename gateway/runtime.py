@@ -1,4 +1,4 @@
-"""Where a running box keeps what must not outlive it: tail sockets and metric files. [shell: looks at directories]
+"""Where a running box keeps what must not outlive it: tail sockets, metric files, minutes of statistics. [shell: looks at directories]
 
 systemd names the directory (``RuntimeDirectory=``); otherwise it is ``/run/manglanh`` where that can be written, and ``run``
 beside the state file where it cannot, as for a trial without root.
@@ -7,13 +7,21 @@ beside the state file where it cannot, as for a trial without root.
 import fcntl
 import json
 import os
+import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from policies.model import SchoolFile
 
 SYSTEM = Path("/run/manglanh")
 LOCK = "lock"
+STATISTICS = "statistics"
+MINUTES = 120
+"""files of one worker that wait for the control process; the oldest go"""
+MINUTES_BYTES = 8 * 1024 * 1024
+"""octets of them"""
+SALT_BYTES = 32
 
 
 def beside_state(file: SchoolFile) -> Path:
@@ -102,6 +110,12 @@ def reports_of(file: SchoolFile, environ: Mapping[str, str] = os.environ) -> lis
     return []
 
 
+def directory_of(file: SchoolFile, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The runtime directory of the box that runs with this school file; None when none runs."""
+    places = (beside_state(file), _given(environ) or SYSTEM)
+    return next((directory for directory in places if read_reports(directory)), None)
+
+
 def is_worker(pid: object, directory: Path) -> bool:
     """Whether ``pid`` is a worker that was started with this runtime directory (and not whoever got its number later)."""
     try:
@@ -109,6 +123,65 @@ def is_worker(pid: object, directory: Path) -> bool:
     except OSError:
         return False
     return b"gateway.worker" in arguments and os.fsencode(directory) in arguments
+
+
+def write_minute(directory: Path, index: int, minute: int, data: bytes) -> None:
+    """One minute's statistics of worker ``index``, whole or not at all, in a file whose name no other has. Raises OSError.
+
+    Nothing is synced: the directory does not outlive the machine's run, and what a crash takes is a minute's counts.
+    """
+    folder = directory / STATISTICS
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / f"{index}-{minute}-{secrets.token_hex(4)}.json"
+    aside = path.with_suffix(".new")
+    try:
+        _create(aside, data)
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+    _forget_minutes(folder, index, minute)
+
+
+def _forget_minutes(folder: Path, index: int, minute: int) -> None:
+    """Keep what may be kept of a worker's minutes when nobody fetches them; what was left half-written goes too."""
+    size = 0
+    for kept, path in enumerate(sorted(folder.glob(f"{index}-*"), key=_minute_of, reverse=True)):
+        with suppress(OSError):  # fetched by the control process meanwhile
+            size += path.stat().st_size
+        if kept >= MINUTES or size > MINUTES_BYTES or (path.suffix == ".new" and _minute_of(path) < minute - 1):
+            path.unlink(missing_ok=True)
+
+
+def _minute_of(path: Path) -> int:
+    minute = path.name.split("-")[1]
+    return int(minute) if minute.isdecimal() else 0
+
+
+def salt_of_day(directory: Path, day: str) -> bytes:
+    """The salt of this day that all workers here share; whoever comes first makes it, and removes those of other days. Raises OSError."""
+    path = directory / f"salt-{day}"
+    if not path.exists():
+        aside = directory / f".{secrets.token_hex(8)}.new"
+        try:
+            _create(aside, secrets.token_bytes(SALT_BYTES))
+            with suppress(FileExistsError):
+                path.hardlink_to(aside)  # unlike a rename this refuses when another worker was quicker
+        finally:
+            aside.unlink(missing_ok=True)
+    for other in directory.glob("salt-*"):
+        if other != path:
+            other.unlink(missing_ok=True)
+    salt = path.read_bytes()
+    if len(salt) != SALT_BYTES:
+        raise OSError(f"{path}: not a salt")
+    return salt
+
+
+def _create(path: Path, data: bytes) -> None:
+    """A new file for this user alone. Raises OSError."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(data)
 
 
 def forget_reports(directory: Path) -> None:

@@ -1,5 +1,6 @@
 # C types of gateway/server.py for the compiled build.
-from gateway.hot cimport Batch, Client, View, refill
+from cython cimport locals
+from gateway.hot cimport Batch, Cell, Client, Subject, View, refill
 from gateway.pipeline cimport Forward, Outcome
 from gateway.wire cimport Message, Query, decode_query
 
@@ -21,7 +22,7 @@ cdef class Listener:
     cdef public bint flush_due
 
 cdef class Resolver:
-    cdef public object live, clients, upstreams, cache, tail, counts, desk
+    cdef public object live, clients, upstreams, cache, tail, counts, desk, statistics
     cdef public long long pending
     cdef public object _texts, _shelf
     cdef public bytes _secret
@@ -32,14 +33,14 @@ cdef class Resolver:
     cdef _datagram(self, Listener listener, bytes data, tuple peer, Client client, double now)
     cdef _send(self, Job job, bytes body)
     cdef _ask(self, Job job)
-    @cython.locals(job=Job)
+    @locals(job=Job)
     cdef _forward(self)
-    @cython.locals(now=double)
+    @locals(now=double)
     cdef _advance(self, Job job, object result)
     cpdef answered(self, Job job, object result)
-    @cython.locals(query=Query)
+    @locals(query=Query, subject=Subject, cell=Cell, client=Client)
     cdef _deliver(self, Job job, Outcome outcome, double now)
     cdef _label(self, Outcome outcome)
-    @cython.locals(view=View)
+    @locals(view=View)
     cdef _begin(self, Job job)
     cdef _count_path(self, str source, double seconds)

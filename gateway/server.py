@@ -22,13 +22,14 @@ from gateway.clock import Clock
 from gateway.cookies import cookie_option
 from gateway.exchange import Failure, Question
 from gateway.explanation import Explainer, contacts
-from gateway.hot import LABELS, Batch, Client, Entry, View, refill
+from gateway.hot import LABELS, Batch, Cell, Client, Entry, Subject, View, refill
 from gateway.live import Live
 from gateway.local_zone import LocalZone
 from gateway.metrics import AnswerKey, Counts, Latencies
 from gateway.numbers import Option, Rcode, type_name
 from gateway.pipeline import Desk, Forward, Outcome, begin, finish
 from gateway.response import Reply, answer, error, truncated, udp_limit
+from gateway.statistics import Statistics, Taken
 from gateway.stream import Respond
 from gateway.tail import Tail
 from gateway.upstream import Upstreams
@@ -41,6 +42,7 @@ ROUNDS = 8
 """batches of one wake-up, so that a flood on one socket cannot keep the others waiting"""
 NO_CLIENTS: dict[bytes, Client] = {}
 UDP, STREAM = "udp", "tcp"
+BLOCK = "block"
 
 
 class Label(NamedTuple):
@@ -56,11 +58,11 @@ class Label(NamedTuple):
 class Listener:
     """One UDP socket and its batch of buffers."""
 
-    def __init__(self, sock: socket.socket, touch: Callable[[Entry], None]) -> None:
+    def __init__(self, sock: socket.socket, touch: Callable[[Entry], None], note: Callable[[View, Subject], Cell]) -> None:
         self.sock = sock
         family = 4 if sock.family == socket.AF_INET else 6
         wildcard = sock.getsockname()[0] in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-        self.batch = Batch(sock.fileno(), family, wildcard, touch)
+        self.batch = Batch(sock.fileno(), family, wildcard, touch, note)
         self.flush_due = False
 
 
@@ -72,7 +74,8 @@ class Resolver:
         self.upstreams = upstreams
         self.cache = cache
         self.tail = tail
-        self.clients = Clients(live)
+        self.clients = Clients(live, os.urandom(16))
+        self.statistics = Statistics()
         self.counts = Counts()
         self._texts = texts
         self._secret = os.urandom(16)
@@ -104,13 +107,13 @@ class Resolver:
         """The school's file, the lists or the state changed (gateway/live.py calls this)."""
         self.desk = self.make_desk()
         if identities:
-            self.clients.by_address.clear()
+            self.clients.forget()
 
     # Datagrams.
 
     def listen(self, sock: socket.socket) -> None:
         """Answer on a bound, non-blocking UDP socket."""
-        listener = Listener(sock, self._touched.append)
+        listener = Listener(sock, self._touched.append, self.statistics.note)
         self._listeners.append(listener)
         asyncio.get_running_loop().add_reader(sock.fileno(), self._readable, listener)
 
@@ -240,6 +243,12 @@ class Resolver:
         self._send(job, bytes(reply.body))
         label = self._label(outcome)
         job.view.tally[label.number] += 1
+        subject = None
+        if label.verdict == BLOCK:
+            subject = Subject(label.category, label.rung, query.qname)
+            cell = self.statistics.cell(job.view.policy.group, subject)
+            cell.count += 1
+            cell.bits |= self.clients.find(job.address, now).bit
         self._count_path(outcome.source, now - job.began)
         if self.tail:
             self.tail.emit(_decision(job, outcome, label, self.live.clock, now))
@@ -250,7 +259,7 @@ class Resolver:
             and self._is_worth_keeping(outcome, now)
             and job.answers is job.view.answers
         ):
-            self._shelf.put(job.answers, job.data[2:], outcome, label.number, now)
+            self._shelf.put(job.answers, job.data[2:], outcome, label.number, subject, now)
 
     def _is_worth_keeping(self, outcome: Outcome, now: float) -> bool:
         """What came from upstream just now only while there is room: most names are asked once. The cache makes the others ready."""
@@ -281,7 +290,7 @@ class Resolver:
         key = (type(verdict), reason.rung, reason.category, rcode)
         label = self._labels.get(key)
         if label is None:
-            word = "allow" if isinstance(verdict, Allow) else "block" if isinstance(verdict, Block) else "rewrite"
+            word = "allow" if isinstance(verdict, Allow) else BLOCK if isinstance(verdict, Block) else "rewrite"
             number = min(len(self._labels), LABELS - 1)
             label = Label(number, reason.category, reason.rung.name.lower().replace("_", "-"), word, _RCODES.get(rcode, str(rcode)))
             self._labels[key] = label
@@ -324,6 +333,7 @@ class Resolver:
                 self._note_use(entry.question, hits, now)
         for view in self.live.views.values():
             self._collect_view(view, counts)
+        self.statistics.answered(counts.answers)
         for listener in self._listeners:
             batch = listener.batch
             for reason, count in (("limited", batch.limited), ("malformed", batch.runts), ("unsent", batch.unsent)):
@@ -332,6 +342,10 @@ class Resolver:
             batch.limited = batch.runts = batch.unsent = 0
         self.counts = Counts()
         return counts
+
+    def end_minute(self) -> Taken:
+        """What was counted since the last call and belongs into the statistics; ``collect`` comes first, for what was not blocked."""
+        return self.statistics.take(self.clients.active_strangers())
 
     def _note_use(self, question: Question, hits: int, now: float) -> None:
         """Ready-made answers were sent ``hits`` times: what they were made from is that popular, and is renewed in time."""

@@ -1,4 +1,5 @@
 # C types of gateway/transport_udp.py for the compiled build.
+from cython cimport locals
 from gateway.datagrams cimport Datagrams, Peer
 from gateway.exchange cimport Attempt
 
@@ -9,8 +10,8 @@ cdef class UdpTransport:
     cdef bint _draining
     cdef list _finished
     cdef Datagrams _datagrams
-    @cython.locals(peer=Peer, handle=int)
+    @locals(peer=Peer, handle=int)
     cpdef send(self, Attempt attempt)
     cpdef drop(self, Attempt attempt)
-    @cython.locals(attempt=Attempt, data=bytes, replies=list)
+    @locals(attempt=Attempt, data=bytes, replies=list)
     cpdef _drain(self)

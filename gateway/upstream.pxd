@@ -1,4 +1,5 @@
 # C types of gateway/upstream.py for the compiled build.
+from cython cimport locals
 from gateway.exchange cimport Attempt, Exchange
 from gateway.transport_udp cimport UdpTransport
 from gateway.wire cimport Message
@@ -9,14 +10,14 @@ cdef class Upstreams:
     cdef UdpTransport _udp
     cdef dict _streams, _https, _forward, _by_question, _waiting
     cdef public long long coalesced, refused
-    @cython.locals(exchange=Exchange, now=double)
+    @locals(exchange=Exchange, now=double)
     cpdef ask(self, object question, object done, bytes asked=*)
-    @cython.locals(attempt=Attempt)
+    @locals(attempt=Attempt)
     cdef _obey(self, Exchange exchange, object command, double now)
-    @cython.locals(exchange=Exchange, now=double)
+    @locals(exchange=Exchange, now=double)
     cpdef _received(self, Attempt attempt, bytes data)
-    @cython.locals(attempt=Attempt)
+    @locals(attempt=Attempt)
     cdef _finish(self, Exchange exchange, object result)
     cdef object _transport(self, Attempt attempt)
-    @cython.locals(exchange=Exchange, now=double)
+    @locals(exchange=Exchange, now=double)
     cpdef _sweep(self)

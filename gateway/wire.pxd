@@ -1,4 +1,5 @@
 # C types of gateway/wire.py for the compiled build. Every index into a message is checked there as in plain Python.
+from cython cimport locals
 from gateway.private_address cimport is_private
 from gateway.wire_names cimport encode_name, name_text, read_name, read_plain_name
 from gateway.wire_records cimport Found, read_edns, read_records
@@ -22,26 +23,26 @@ cdef class Message:
     cdef public long long ttl, highest_ttl
     cpdef forget_records(self)
 
-@cython.locals(flags="unsigned int")
+@locals(flags="unsigned int")
 cpdef Query decode_query(bytes data)
 
-@cython.locals(at=Py_ssize_t, end=Py_ssize_t, authorities=int, additionals=int, query=Query)
+@locals(at=Py_ssize_t, end=Py_ssize_t, authorities=int, additionals=int, query=Query)
 cdef Query _query(bytes data, unsigned int flags)
 
-@cython.locals(index=int, is_root=bint, length=Py_ssize_t)
+@locals(index=int, is_root=bint, length=Py_ssize_t)
 cdef tuple _query_records(bytes data, Py_ssize_t at, int qtype, int authorities, int additionals)
 
-@cython.locals(ident="unsigned int", flags="unsigned int", counts=list)
+@locals(ident="unsigned int", flags="unsigned int", counts=list)
 cpdef Message decode_message(bytes data, Py_ssize_t asked=*, str qname=*)
 
-@cython.locals(at=Py_ssize_t, end=Py_ssize_t, message=Message, found=Found)
+@locals(at=Py_ssize_t, end=Py_ssize_t, message=Message, found=Found)
 cdef Message _message(bytes data, unsigned int ident, unsigned int flags, list counts)
 
-@cython.locals(at=Py_ssize_t, end=Py_ssize_t, rdata_at=Py_ssize_t, length=Py_ssize_t, flags="unsigned int", answers=int, ttl="long long",
+@locals(at=Py_ssize_t, end=Py_ssize_t, rdata_at=Py_ssize_t, length=Py_ssize_t, flags="unsigned int", answers=int, ttl="long long",
                lowest="long long", highest="long long", private=bint, start=bytes, ttl_offsets=list, message=Message)
 cdef Message _plain_message(bytes data, Py_ssize_t asked, str qname)
 
 cpdef bytes encode_question(str qname, int qtype, int qclass=*)
 
-@cython.locals(flags="unsigned int", start=bytes, opt=bytes)
+@locals(flags="unsigned int", start=bytes, opt=bytes)
 cpdef bytes encode_query(unsigned int ident, bytes question, bint do=*, bint cd=*, bint rd=*, bint ad=*, object edns_size=*)

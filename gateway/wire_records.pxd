@@ -1,4 +1,5 @@
 # C types of gateway/wire_records.py for the compiled build. Every index into a message is checked there as in plain Python.
+from cython cimport locals
 from gateway.private_address cimport is_private
 from gateway.wire_names cimport read_name
 
@@ -12,9 +13,9 @@ cdef class Found:
 
 cpdef object read_edns(bytes data, int size, long long ttl, Py_ssize_t start, Py_ssize_t end)
 
-@cython.locals(size=Py_ssize_t, section=int, start=Py_ssize_t, pointer=int, rtype=int, rclass=int, length=Py_ssize_t,
+@locals(size=Py_ssize_t, section=int, start=Py_ssize_t, pointer=int, rtype=int, rclass=int, length=Py_ssize_t,
                ttl="long long", ttl_at=Py_ssize_t, rdata_at=Py_ssize_t)
 cpdef Py_ssize_t read_records(bytes data, Py_ssize_t at, object counts, dict names, Found found) except -1
 
-@cython.locals(at=Py_ssize_t, start=Py_ssize_t)
+@locals(at=Py_ssize_t, start=Py_ssize_t)
 cdef _read_names(bytes data, object record, dict names, Found found)

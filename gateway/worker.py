@@ -18,8 +18,10 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import gateway
 from filters.domain_index import BadBundle
@@ -28,8 +30,9 @@ from gateway.certificate import Certificate
 from gateway.clock import Clock, newest
 from gateway.live import Live
 from gateway.metrics import Counts, Levels, Recorder
-from gateway.runtime import write_report
+from gateway.runtime import SALT_BYTES, salt_of_day, write_minute, write_report
 from gateway.server import Resolver
+from gateway.statistics import Taken, encode, salt_id
 from gateway.stream import Connection, Connections, Stream
 from gateway.tail import Tail
 from gateway.upstream import Upstreams
@@ -116,6 +119,13 @@ class Worker:
         self.reported: dict[tuple[str, str], dict[str, int]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.leaving = asyncio.Event()
+        self.minute = self._minute_now()
+        self.salt_day = ""
+        self.salt_id = ""
+        self._use_salt_of_day()
+
+    def _minute_now(self) -> int:
+        return int(self.clock.now() // 60)
 
     def _changed(self, *, identities: bool) -> None:
         """Something new is in force (gateway/live.py)."""
@@ -210,6 +220,8 @@ class Worker:
             self.resolver.clients.look_at_neighbours(time.monotonic())
             if seconds % 5 == 0:
                 self._report()
+            if self._minute_now() != self.minute:
+                self._end_minute()
 
     def _collect(self) -> None:
         counts = self.resolver.collect()
@@ -235,6 +247,35 @@ class Worker:
             ),
         )
 
+    def _end_minute(self) -> None:
+        """Hand the minute's statistics over, beside the loop. One salt holds for all of a minute."""
+        self._collect()
+        taken, ended, salt = self.resolver.end_minute(), self.minute, self.salt_id
+        self.minute = self._minute_now()
+        self._use_salt_of_day()
+        if taken:
+            self._spawn(asyncio.to_thread(self._write_minute, taken, ended, salt))
+
+    def _write_minute(self, taken: Taken, minute: int, salt: str) -> None:
+        """A full disk is no reason to stop answering: the minute's counts are lost."""
+        try:
+            write_minute(self.options.runtime, self.options.index, minute, encode(taken, minute, salt))
+        except OSError as error:
+            log.warning("statistics not written: %s", error)
+
+    def _use_salt_of_day(self) -> None:
+        """By the school's calendar. Where the workers cannot share a salt each has its own, and their bitmaps are not put together."""
+        day = datetime.fromtimestamp(self.clock.now(), ZoneInfo(self.live.file.school.timezone)).date().isoformat()
+        if day == self.salt_day:
+            return
+        try:
+            salt = salt_of_day(self.options.runtime, day)
+        except OSError as error:
+            log.warning("no salt to share: %s", error)
+            salt = os.urandom(SALT_BYTES)
+        self.salt_day, self.salt_id = day, salt_id(salt)
+        self.resolver.clients.use_salt(salt)
+
     def _count_upstreams(self, counts: Counts) -> None:
         """Differences since the last report, from the totals that the upstreams keep."""
         for each in self.upstreams.statistics():
@@ -259,6 +300,9 @@ class Worker:
             "clock_trusted": self.clock.trusted,
             "compiled": gateway.COMPILED,
             "troubles": self.live.troubles,
+            "upstreams": {
+                each.address: {"healthy": each.healthy, "rtt": each.srtt, "trouble": each.trouble} for each in self.upstreams.statistics()
+            },
         }
         try:
             write_report(self.options.runtime, self.options.index, content)
@@ -277,6 +321,9 @@ class Worker:
         self.resolver.close()
         self.connections.close()
         self._collect()
+        taken = self.resolver.end_minute()
+        if taken:
+            self._write_minute(taken, self.minute, self.salt_id)
         await self.tail.stop()
 
 

@@ -48,7 +48,8 @@ class Bench:
             self.server.setsockopt(level, option, 1)
         self.server.bind((bind if bind is not None else host, 0))
         self.touched = []
-        self.batch = loop.Batch(self.server.fileno(), 6 if ":" in host else 4, bind is not None, self.touched.append)
+        self.noted = []
+        self.batch = loop.Batch(self.server.fileno(), 6 if ":" in host else 4, bind is not None, self.touched.append, self.note)
         self.clients = {}
         self.host, self.family = host, family
         self.port = self.server.getsockname()[1]
@@ -68,13 +69,18 @@ class Bench:
         assert select.select([self.server], [], [], 5)[0]
         return self.batch.serve(self.clients, now)
 
-    def know(self, address, rate=1e6, burst=1e6, now=1000.0):
-        view = self.loop.View(None, float("inf"), {})
-        self.clients[address] = self.loop.Client(view, rate, burst, now)
+    def note(self, view, subject):
+        """As gateway/statistics.py does, without bounds."""
+        self.noted.append((view, subject))
+        return view.cells.setdefault(subject, self.loop.Cell())
+
+    def know(self, address, rate=1e6, burst=1e6, now=1000.0, bit=0, view=None):
+        view = view or self.loop.View(None, float("inf"), {})
+        self.clients[address] = self.loop.Client(view, rate, burst, now, bit)
         return view
 
-    def entry(self, body=ANSWER, offsets=(TTL_AT,), now=1000.0, expires=1300.0):
-        return self.loop.Entry(body, offsets, now, expires, 3, None)
+    def entry(self, body=ANSWER, offsets=(TTL_AT,), now=1000.0, expires=1300.0, subject=None):
+        return self.loop.Entry(body, offsets, now, expires, 3, None, subject)
 
     def close(self):
         for each in [self.server, *self.sockets]:
@@ -158,6 +164,34 @@ def test_hits_are_counted_and_an_entry_is_touched_once_until_it_is_collected(ben
     bench.ask(b"\0\1" + QUESTION)
     bench.serve()
     assert (entry.hits, bench.touched) == (1, [entry, entry])
+
+
+def test_a_refusal_is_counted_by_view_with_the_bits_of_who_asked(bench):
+    """Groups with like policies share the answer, not the count."""
+    subject = bench.loop.Subject("gambling", "category", "www.example")
+    shared = bench.know(HOME, bit=1).answers
+    shared[QUESTION] = bench.entry(subject=subject)
+    ours = bench.know(bytes([127, 0, 0, 2]), bit=1 << 63, view=bench.clients[HOME].view)
+    theirs = bench.know(bytes([127, 0, 0, 3]), bit=4)
+    theirs.answers = shared
+    for source in ("127.0.0.1", "127.0.0.2", "127.0.0.2", "127.0.0.3"):
+        bench.ask(b"\0\1" + QUESTION, source=source)
+    bench.serve()
+    assert bench.noted == [(ours, subject), (theirs, subject)]
+    assert (ours.cells[subject].count, ours.cells[subject].bits) == (3, 1 | 1 << 63)
+    assert (theirs.cells[subject].count, theirs.cells[subject].bits) == (1, 4)
+    before, ours.cells = ours.cells[subject], {}
+    bench.ask(b"\0\1" + QUESTION)
+    bench.serve()
+    assert (before.count, ours.cells[subject].count) == (3, 1)
+
+
+def test_of_an_allowed_answer_nobody_notes_who_asked(bench):
+    known = bench.know(HOME, bit=1)
+    known.answers[QUESTION] = bench.entry()
+    bench.ask(b"\0\1" + QUESTION)
+    bench.serve()
+    assert (known.tally[3], known.cells, bench.noted) == (1, {}, [])
 
 
 def test_a_flood_is_limited_and_earns_its_tokens_back(bench):
