@@ -163,7 +163,7 @@ def _apply(entries: dict[tuple[str, str, bool], ListEntry], op: str, entry: List
 
 
 def objections(entries: Iterable[ListEntry], channel: Channel, may_name: frozenset[str] = frozenset()) -> list[Message]:
-    """Why entries must not be published, one line each: public suffixes, critical names (blocklists/critical.py).
+    """Why entries must not be published, one line each: public suffixes, critical names (filters/critical.py).
 
     ``may_name``: critical names that are meant. No ``may_name`` lets a whole public suffix through.
     """

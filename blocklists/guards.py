@@ -8,9 +8,9 @@ from pathlib import Path
 
 from publicsuffixlist import PSLFILE
 
-from blocklists.critical import CRITICAL
 from blocklists.rule import Shape
 from filters.category import CATEGORIES
+from filters.critical import CRITICAL
 from filters.message import Message
 from filters.name import parents
 

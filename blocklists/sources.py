@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from blocklists.critical import CRITICAL
 from blocklists.parse import FORMATS
 from filters.bundle import Source
 from filters.category import CATEGORIES
+from filters.critical import CRITICAL
 from filters.message import Message, joined
 
 PACKAGED = Path(__file__).with_name("sources.yaml")
@@ -43,7 +43,7 @@ class ListSource:
     authority: str = ""
     document: str = ""
     may_name: frozenset[str] = frozenset()
-    """critical names (blocklists/critical.py) that this list means"""
+    """critical names (filters/critical.py) that this list means"""
 
     def in_bundle(self) -> Source:
         return Source(self.name, self.category, self.licence, self.url, self.authority, self.document)

@@ -124,6 +124,11 @@ def _proxy_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _web_url(text: str) -> str:
+    web_address(text, ("https", "http"), "write https://manglanh.example.edu.vn")
+    return text.rstrip("/")
+
+
 def web_address(text: str, schemes: tuple[str, ...], example: str) -> SplitResult:
     """The parts of a web address without query and fragment. Raises ValueError, whose message ends with ``example``."""
     try:
@@ -182,6 +187,7 @@ ListenText = Annotated[str, AfterValidator(_checked(parse_listen))]
 HttpPath = Annotated[str, AfterValidator(_http_path)]
 SecondaryText = Annotated[str, AfterValidator(_checked(parse_secondary))]
 ProxyUrl = Annotated[str, AfterValidator(_proxy_url)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
 ClockText = Annotated[str, AfterValidator(_checked(parse_clock))]
 RangeText = Annotated[str, AfterValidator(_checked(parse_range))]
 DatesText = Annotated[str, AfterValidator(_checked(parse_dates))]

@@ -68,10 +68,16 @@ class Directory:
         version, number = _numeric(address)
         if self._allowed.find(version, number) is None:
             return None
+        return self._named(version, number, mac) or self._default
+
+    def is_named(self, address: bytes | str | IPv4Address | IPv6Address, mac: str | None = None) -> bool:
+        """Whether a group names the device or its network; the others that may ask are in the default group. As ``group``."""
+        return self._named(*_numeric(address), mac) is not None
+
+    def _named(self, version: int, number: int, mac: str | None) -> str | None:
         if mac is not None and mac in self._devices:
             return self._devices[mac]
-        found = self._networks.find(version, number)
-        return self._default if found is None else found
+        return self._networks.find(version, number)
 
 
 def _numeric(address: bytes | str | IPv4Address | IPv6Address) -> tuple[int, int]:

@@ -36,6 +36,7 @@ from policies.fields import (
     Seconds,
     TimeZone,
     UpstreamText,
+    WebUrl,
     Workers,
 )
 
@@ -144,6 +145,8 @@ class Group(Frozen):
     clients: tuple[Client, ...] = ()
     break_allows: tuple[Liftable, ...] = ()
     """what this group's ``break`` opens besides the mode's own ``allows``"""
+    services: tuple[str, ...] = ()
+    """ids of services that are blocked for this group besides those of its tier (filters/service.py)"""
 
 
 class LocalRule(Frozen):
@@ -200,6 +203,10 @@ class School(Frozen):
     language: Literal["vi", "en"] = "vi"
     contact: str = ""
     """whom a pupil asks; shown with every block"""
+    counsellor: str = ""
+    """the school's counsellor, a name and how to reach them; shown on the block page"""
+    notice: TitlesOrText | None = None
+    """what the school says to its pupils on the block page"""
     province: Path | None = None
 
 
@@ -336,8 +343,61 @@ class Timetable(Frozen):
     """dates, or ranges such as ``2027-02-15..2027-02-21``, both ends included"""
 
 
+class Certificate(Frozen):
+    """PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+class SignIn(Frozen):
+    """Signing in with the school's Google Workspace or Microsoft 365 (OpenID Connect). Accounts are made by IT staff, not by signing in."""
+
+    title: str = ""
+    """what the button says, for example ``Google``"""
+    issuer: WebUrl
+    """https://accounts.google.com, https://login.microsoftonline.com/TENANT/v2.0"""
+    client_id: str
+    client_secret_file: Path
+    """a file with nothing but the secret"""
+    domains: tuple[str, ...] = ()
+    """domains of e-mail addresses that are let in; empty: any whose address an account has"""
+
+
+class Mail(Frozen):
+    """How the box sends mail: reports to the province, where the province takes them so."""
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    sender: str
+    username: str = ""
+    password_file: Path | None = None
+    """a file with nothing but the password"""
+
+
 class Dashboard(Frozen):
+    """The web pages for staff. Without ``tls`` they are plain HTTP, for a network of which the school is sure."""
+
     listen: ListenText = "0.0.0.0:8080"
+    url: WebUrl | None = None
+    """the address that people type, for links that are handed out; None: as the browser had it"""
+    tls: Certificate | None = None
+    store: str | None = None
+    """``sqlite:////path/store.db`` or ``postgresql://user@host/name``; None: ``store.db`` beside the state file"""
+    sign_in: SignIn | None = None
+    mail: Mail | None = None
+    leases: Path | None = None
+    """the DHCP server's leases, for the names of devices; None: dnsmasq's in its usual places"""
+
+
+class BlockPage(Frozen):
+    """The page that blocked names lead to, where the block answer is ``page``. Without ``listen`` nothing is served."""
+
+    listen: tuple[ListenText, ...] = ()
+    https_listen: tuple[ListenText, ...] = ()
+    ca: Path | None = None
+    """the school's own certificate authority (key and certificate in one PEM file, as mitmproxy makes it), for HTTPS"""
 
 
 class SchoolFile(Frozen):
@@ -357,3 +417,4 @@ class SchoolFile(Frozen):
     rules: tuple[LocalRule, ...] = ()
     timetable: Timetable = Timetable()
     dashboard: Dashboard = Dashboard()
+    block_page: BlockPage = BlockPage()

@@ -1,4 +1,4 @@
-"""The province's file: whom to call, whom to report to and until when, and whose lists a school trusts.
+"""The province's file: whom to call, whom to report to and until when, who takes reports of harmful content, and whose lists a school trusts.
 
 Authorities are merged and renamed, so every name, number and deadline is here and none in code. A school has the file on
 its disk (``school.province``); the province may also publish one, without ``publisher``, whose contacts then go before the
@@ -10,9 +10,9 @@ from calendar import monthrange
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, model_validator
 
 from filters.message import Message
 from policies.fields import Identifier, NotEmpty, web_address
@@ -58,6 +58,22 @@ def _mirror(text: str) -> str:
     return text.rstrip("/")
 
 
+def _webhook(text: str) -> str:
+    parts = web_address(text, ("https",), "reports go to https://bao-cao.example.gov.vn/manglanh")
+    if "@" in parts.netloc:
+        raise ValueError(Message("{text!r} has a user name in it; reports are known by their signature", text=text))
+    return text
+
+
+def _mail_address(text: str) -> str:
+    """Plain ASCII, so that every mail server takes it, and nothing that a header or a command could be made of (RFC 5321 section 4.1.2)."""
+    if not re.fullmatch(
+        r"[A-Za-z0-9_+][A-Za-z0-9._+-]{0,63}@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+", text
+    ):
+        raise ValueError(Message("{text!r} is not a mail address such as so@example.gov.vn", text=text))
+    return text
+
+
 Said = Annotated[str, AfterValidator(_said)]
 
 
@@ -81,6 +97,25 @@ class Report(Frozen):
     """month and day, for example ``11-30``, of one deadline in a year; the others are whole periods away from it"""
 
 
+class Recipient(Frozen):
+    """Who takes a school's reports of harmful content, and how: by webhook, by mail or both (docs/reports-format.md)."""
+
+    to: str
+    """an authority's id"""
+    webhook: Annotated[str, AfterValidator(_webhook)] | None = None
+    """where a signed report is posted; https only"""
+    mail: Annotated[str, AfterValidator(_mail_address)] | None = None
+    """where it is mailed, from schools whose file says how to send mail (``dashboard.mail``)"""
+    automatic: bool = False
+    """True: reports of what is harmful, fake or abuse go at once; False: when somebody at the school has read them and says so"""
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        if self.webhook is None and self.mail is None:
+            raise ValueError(Message("says neither webhook nor mail: where do reports go?"))
+        return self
+
+
 class Publisher(Frozen):
     """Whose lists a school takes: where they are, and the trusted root that their signatures start from."""
 
@@ -95,6 +130,8 @@ class Province(Frozen):
     hotlines: tuple[Hotline, ...] = ()
     authorities: tuple[Authority, ...] = ()
     reports: tuple[Report, ...] = ()
+    recipient: Recipient | None = None
+    """of reports of harmful content; None: a school keeps them to itself"""
     publisher: Publisher | None = None
 
     def authority(self, identifier: str) -> Authority | None:
@@ -142,6 +179,7 @@ def merged(local: Province | None, served: Province | None) -> Province | None:
         hotlines=served.hotlines or local.hotlines,
         authorities=(*served.authorities, *(authority for authority in local.authorities if authority.id not in ids)),
         reports=served.reports or local.reports,
+        recipient=served.recipient or local.recipient,
         publisher=local.publisher,
     )
 
@@ -162,6 +200,9 @@ def _wrong_references(plain: dict[str, Any]) -> Iterator[tuple[tuple[str | int, 
     for path, identifier in _texts(plain, "reports", "to"):
         if identifier not in seen:
             yield path, unknown(Message("authority"), identifier, seen)
+    recipient = plain.get("recipient")
+    if isinstance(recipient, dict) and isinstance(recipient.get("to"), str) and recipient["to"] not in seen:
+        yield ("recipient", "to"), unknown(Message("authority"), recipient["to"], seen)
 
 
 def _texts(plain: dict[str, Any], part: str, key: str) -> Iterator[tuple[tuple[str | int, ...], str]]:

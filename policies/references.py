@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from filters.category import CATEGORIES
 from filters.service import SERVICES
 from policies.fields import Client, Name, Network
 from policies.identify import GUEST
-from policies.model import Dns, Tls, Zone, Zones
+from policies.model import BlockPage, Dns, Tls, Zone, Zones
 from policies.socket_address import parse_listen
 from policies.suggest import did_you_mean, unknown
 from policies.tiers import MODES, TIERS
@@ -71,6 +71,7 @@ def _unknown_names(plain: dict[str, Any]) -> Wrong:
         ("zones.zones.*.tier", "tier", TIERS.keys() | _keys(plain, "tiers")),
         ("tiers.*.based_on", "built-in tier", set(TIERS)),
         ("tiers.*.services.*", "service", set(SERVICES)),
+        ("groups.*.services.*", "service", set(SERVICES)),
         ("default_group", "group", groups | {GUEST}),
         ("rules.*.groups.*", "group", groups),
         ("timetable.rules.*.groups.*", "group", groups),
@@ -173,12 +174,16 @@ def _same_listen_twice(plain: dict[str, Any]) -> Wrong:
 
 def _listens(plain: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     """The addresses for DNS, those that are not written included."""
-    servers = (("dns", "listen", Dns), ("dns.tls", "listen", Tls), ("dns.tls", "https_listen", Tls), ("zones", "listen", Zones))
+    servers: tuple[tuple[str, str, type[BaseModel]], ...] = (
+        ("dns", "listen", Dns), ("dns.tls", "listen", Tls), ("dns.tls", "https_listen", Tls), ("zones", "listen", Zones),
+        ("block_page", "listen", BlockPage), ("block_page", "https_listen", BlockPage),
+    )  # fmt: skip
     for section, key, default in servers:
         for path, value in _find(plain, section.split(".")):
             if isinstance(value, dict) and key not in value:
                 yield from (((*path, key), text) for text in default.model_fields[key].default)
         yield from _texts(plain, f"{section}.{key}.*")
+    yield from _texts(plain, "dashboard.listen")
 
 
 def _zones(plain: dict[str, Any]) -> Wrong:

@@ -100,7 +100,7 @@ class Snapshot:
             blocked=categories.blocked,
             allowed=categories.allowed,
             default_block=tier.default == "block",
-            services=frozenset(tier.services),
+            services=frozenset((*tier.services, *group.services)),
             liftable=frozenset(tier.liftable),
             unblocks={unblock.name: unblock for unblock in sorted(_holding(unblocks, now), key=_end)},
             rules=rules,

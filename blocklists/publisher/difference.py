@@ -11,10 +11,10 @@ from typing import Any
 
 from blocklists.channels import CHANNELS
 from blocklists.compare import Change, compare
-from blocklists.critical import CRITICAL
 from blocklists.entries import Difference, ListEntry, difference
 from filters.bundle import Source
 from filters.category import CATEGORIES
+from filters.critical import CRITICAL
 from filters.domain_index import EMPTY, DomainIndex
 from filters.message import Message
 from filters.name import parents

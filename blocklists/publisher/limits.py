@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from blocklists.critical import CRITICAL
 from blocklists.sources import did_you_mean
+from filters.critical import CRITICAL
 from filters.message import Message
 
 
@@ -35,7 +35,7 @@ class ListLimits(BaseModel):
     popular: Path | None = None
     """a file of popular names, one a line; relative to the publisher's folder"""
     may_name: Annotated[frozenset[str], AfterValidator(_guarded)] = frozenset()
-    """critical names (blocklists/critical.py) that the channels' own entries mean"""
+    """critical names (filters/critical.py) that the channels' own entries mean"""
     fold_rows: Annotated[int, Field(ge=0)] = 100
     """rows that changes.csv may have before they are folded into list.csv"""
     fold_share: Share = 0.20

@@ -41,9 +41,9 @@ def mode(
     config: CONFIG = None,
 ) -> None:
     """Switch a class to a mode until a stated time. `mode GROUP normal` ends it."""
-    from gateway.cli.changes import end_mode, switch_mode
     from gateway.cli.durations import show_time
     from gateway.cli.school import find, load_file
+    from policies.changes import end_mode, switch_mode
     from policies.model import Override
     from policies.tiers import NORMAL, resolve_modes
 
@@ -80,9 +80,9 @@ def unblock(
     config: CONFIG = None,
 ) -> None:
     """Open one site for a class until a stated time. The class's tier says what a teacher may open."""
-    from gateway.cli.changes import add_unblock, end_unblock
     from gateway.cli.durations import show_time
     from gateway.cli.school import find, load_file
+    from policies.changes import add_unblock, end_unblock
     from policies.model import Unblock
 
     speaker = terminal(context)
@@ -108,9 +108,9 @@ def unblock(
 
 def _refusal(path: "Path", change: "Unblock", speaker: Terminal) -> str:
     """Why the unblock would change nothing; empty: it would open the name."""
-    from gateway.cli.changes import add_unblock
-    from gateway.cli.explanation import rung_title
+    from dashboard.rungs import rung_title
     from gateway.cli.school import opened
+    from policies.changes import add_unblock
     from policies.decide import Block, decide
     from policies.snapshot import Snapshot
 

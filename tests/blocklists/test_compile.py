@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blocklists.compile import CompileRefused, ListInput, compile_lists, compile_starter, previous_counts, read_path
-from blocklists.critical import CRITICAL
 from blocklists.guards import is_public_suffix
 from blocklists.report import SourceReport, table
 from blocklists.sources import TEST_SOURCE, ListSource
 from filters.bundle import LABELS, MANIFEST, NAMES, RULES
 from filters.category import CATEGORIES
+from filters.critical import CRITICAL
 from filters.domain_index import DomainIndex
 from filters.name import is_within, normalise
 

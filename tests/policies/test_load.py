@@ -329,6 +329,11 @@ def test_aliases_are_understood_and_a_byte_order_mark_is_no_error():
     assert file.groups[0].break_allows == file.groups[1].break_allows == ("games", "ai")
 
 
+def test_a_group_blocks_only_services_that_there_are():
+    text = MINIMAL.replace("tier: thcs}", "tier: thcs, services: [zalo, tik-tok]}")
+    assert problems(text) == ['4:46: groups.0.services.1: unknown service "tik-tok", did you mean "tiktok"?']
+
+
 def test_an_error_inside_an_alias_stands_where_it_is_written():
     text = MINIMAL.replace("tier: thcs}", "tier: thcs, break_allows: &open [gmes]}\n  - {name: 6a2, tier: thcs, break_allows: *open}")
     assert [problem.split(": ")[0] for problem in problems(text)] == ["4:50", "4:50"]

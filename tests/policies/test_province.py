@@ -88,6 +88,17 @@ def test_a_file_that_is_not_there_is_said(tmp_path):
         ("reports: [{to: a, deadline: 2026-11-30}]\nauthorities: [{id: a, name: b, contact: 'tel:111'}]", "2:29: reports.0.deadline: '2026-11-30' is not a month"),
         ("reports: [{to: so-gdt, deadline: 11-30}]\nauthorities: [{id: so-gddt, name: b, contact: 'tel:111'}]", '2:16: reports.0.to: unknown authority "so-gdt", did you mean "so-gddt"?'),
         ("reports: [{to: a, deadline: 11-30, period: weekly}]\nauthorities: [{id: a, name: b, contact: 'tel:111'}]", '2:44: reports.0.period: unknown value "weekly"'),
+        ("recipient: {to: a}\nauthorities: [{id: a, name: b, contact: 'tel:111'}]", "2:12: recipient: says neither webhook nor mail: where do reports go?"),
+        ("recipient: {to: so-gdt, webhook: https://a.example/}\nauthorities: [{id: so-gddt, name: b, contact: 'tel:111'}]", '2:17: recipient.to: unknown authority "so-gdt", did you mean "so-gddt"?'),
+        ("recipient: {webhook: https://a.example/}", "2:1: recipient.to: required, but not there"),
+        ("recipient: {to: a, webhook: http://a.example/}\nauthorities: [{id: a, name: b, contact: 'tel:111'}]", "2:29: recipient.webhook: 'http://a.example/' is not an address on the web"),
+        ("recipient: {to: a, webhook: https://u:p@a.example/}\nauthorities: [{id: a, name: b, contact: 'tel:111'}]", "2:29: recipient.webhook: 'https://u:p@a.example/' has a user name in it"),
+        ("recipient: {to: a, webhook: 'https://a.example/?key=1'}\nauthorities: [{id: a, name: b, contact: 'tel:111'}]", "2:29: recipient.webhook: 'https://a.example/?key=1' has a query"),
+        ("recipient: {to: a, mail: so}\nauthorities: [{id: a, name: b, contact: 'tel:111'}]", "2:26: recipient.mail: 'so' is not a mail address such as so@example.gov.vn"),
+        ("recipient: {to: a, mail: 'a@b.example, c@d.example'}\nauthorities: [{id: a, name: b, contact: 'tel:111'}]", "2:26: recipient.mail: 'a@b.example, c@d.example' is not a mail address"),
+        ('recipient: {to: a, mail: "a@b.example\\nBcc: c@d.example"}\nauthorities: [{id: a, name: b, contact: \'tel:111\'}]', "2:26: recipient.mail: 'a@b.example\\nBcc: c@d.example' is not a mail address"),
+        ("recipient: {to: a, mail: sở@b.example}\nauthorities: [{id: a, name: b, contact: 'tel:111'}]", "2:26: recipient.mail: 'sở@b.example' is not a mail address"),
+        ("recipient: {to: a, mail: -f@b.example}\nauthorities: [{id: a, name: b, contact: 'tel:111'}]", "2:26: recipient.mail: '-f@b.example' is not a mail address"),
         ("publisher: {urls: [], root: root.json}", "2:19: publisher.urls: must not be empty"),
         ("publisher: {urls: [https://a.example]}", "2:1: publisher.root: required, but not there"),
         ("publisher: {urls: [ftp://a.example], root: r}", "2:20: publisher.urls.0: 'ftp://a.example' is not an address on the web"),
@@ -161,6 +172,28 @@ def test_a_served_file_never_changes_the_publisher():
 def test_either_may_be_missing(local, served):
     found = merged(local, served)
     assert (found.name if found else None) == ("b" if served else "a" if local else None)
+
+
+# ---- who takes reports of harmful content ----
+
+
+def test_a_recipient_takes_reports_by_webhook_by_mail_or_both():
+    both = parse_province(
+        CONTACTS + "recipient: {to: cong-an, webhook: https://bao-cao.example:8443/manglanh, mail: bao-cao+truong@ca.gov.example}\n", "p"
+    )
+    assert both.recipient.webhook == "https://bao-cao.example:8443/manglanh"
+    assert both.recipient.mail == "bao-cao+truong@ca.gov.example"
+    assert both.recipient.automatic is False, "somebody at the school reads them first, unless the province says otherwise"
+    one = parse_province(CONTACTS + "recipient: {to: cong-an, mail: a@b.example, automatic: true}\n", "p")
+    assert (one.recipient.webhook, one.recipient.automatic) == (None, True)
+    assert parse_province(CONTACTS, "p").recipient is None
+
+
+def test_a_recipient_that_is_served_goes_before_the_school_s_copy():
+    local = parse_province(CONTACTS + "recipient: {to: cong-an, mail: cu@b.example}\n", "p")
+    served = parse_contacts(CONTACTS + "recipient: {to: so-gddt, webhook: https://moi.example/}\n")
+    assert merged(local, served).recipient == served.recipient
+    assert merged(local, parse_contacts(CONTACTS)).recipient == local.recipient
 
 
 # ---- deadlines ----

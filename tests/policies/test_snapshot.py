@@ -51,6 +51,14 @@ def test_a_tier_decides_the_enforcement_and_may_have_a_block_answer_of_its_own()
     assert own.policy("10a1", NOW).block_answer is BlockAnswer.REFUSED
 
 
+def test_a_group_blocks_services_besides_those_of_its_tier():
+    groups = [{"name": "6a1", "tier": "thcs", "services": ["roblox", "tiktok"]}, {"name": "6a2", "tier": "thcs"}]
+    own = snapshot(tiers={"thcs": {"services": ["tiktok", "zalo"]}}, groups=groups)
+    assert own.policy("6a1", NOW).services == {"tiktok", "zalo", "roblox"}
+    assert own.policy("6a2", NOW).services == {"tiktok", "zalo"}
+    assert own.policy("guest", NOW).services == frozenset()
+
+
 def test_an_override_is_in_force_with_its_sites_and_its_end():
     state = State(overrides=(override(sites=("azota.example",)),))
     policy = snapshot(state, modes={"exam": {"sites": ["thi.example"]}}).policy("6a1", NOW)
