@@ -7,11 +7,11 @@ workers import nothing from here.
 
 import gettext
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from filters.category import CATEGORIES
 
-DOMAIN = "manglanh"
 MESSAGES = Path(__file__).resolve().parent / "messages"
 LANGUAGES = ("vi", "en")
 
@@ -19,8 +19,16 @@ Translate = Callable[[str], str]
 
 
 def translator(language: str) -> Translate:
-    """``_`` for one language; a message that the catalogue does not have comes back in English."""
-    return gettext.translation(DOMAIN, MESSAGES, languages=[language], fallback=True).gettext
+    """``_`` for one language, from every ``.mo`` of its directory; a message that none of them has comes back in English."""
+    return _merged(language, MESSAGES)
+
+
+@lru_cache
+def _merged(language: str, messages: Path) -> Translate:
+    everything = gettext.NullTranslations()
+    for compiled in sorted((messages / language / "LC_MESSAGES").glob("*.mo")):
+        everything.add_fallback(gettext.translation(compiled.stem, messages, languages=[language]))
+    return everything.gettext
 
 
 def category_title(category: str, language: str) -> str:
