@@ -14,9 +14,29 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from dashboard.catalogue import DOMAIN, MESSAGES, Translate
-from gateway.cli import ask, check, control, demo, doctor, explain, export, init, lists, publish, run, selftest, switch, tail, update
+from dashboard.catalogue import MESSAGES, Translate
+from gateway.cli import (
+    ask,
+    backup,
+    check,
+    control,
+    demo,
+    doctor,
+    explain,
+    export,
+    init,
+    lists,
+    publish,
+    run,
+    selftest,
+    switch,
+    tail,
+    update,
+)
 from gateway.cli.terminal import BAD_USE, CommandError, choose_language, speak, without_language
+
+DOMAIN = "manglanh"
+"""the catalogue in which typer's own words are"""
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     demo.demo,
@@ -33,6 +53,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     doctor.doctor,
     selftest.selftest,
     export.export,
+    backup.backup,
+    backup.restore,
 )
 
 

@@ -15,6 +15,8 @@ from dashboard.catalogue import Translate
 from gateway.cli.terminal import BAD_USE, CommandError, terminal
 
 FIRST_PORT = 5353
+FIRST_DASHBOARD = 8080
+FIRST_BLOCK_PAGE = 8180
 
 
 def demo(
@@ -30,8 +32,9 @@ def demo(
     from blocklists.compile import compile_starter
     from dashboard.catalogue import block_texts
     from gateway import supervisor
+    from gateway.cli.demo_people import move_in, passwords
     from gateway.cli.demo_place import noted
-    from gateway.cli.demo_school import Tour, school_yaml
+    from gateway.cli.demo_school import Ports, Tour, people_of, school_yaml
 
     speaker = terminal(context)
     _ = speaker.translate
@@ -39,17 +42,31 @@ def demo(
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="manglanh-demo-")))
         address = _checked(upstream, _) if upstream else stack.enter_context(_internet())
         config = directory / "school.yaml"
-        port = _port(port, _)
-        config.write_text(school_yaml(directory, port, address, speaker.language), encoding="utf-8")
+        ports = Ports(_port(port, _), _free(FIRST_DASHBOARD, _), _free(FIRST_BLOCK_PAGE, _))
+        config.write_text(school_yaml(directory, ports, address, speaker.language), encoding="utf-8")
+        people = people_of(passwords(3))
+        move_in(config, people, speaker.language)
         starter = compile_starter(directory / "starter")
         stack.enter_context(noted(config))
-        text = Tour(port, program(), shutil.which("dig") is not None, _).text(config)
+        text = Tour(ports, program(), shutil.which("dig") is not None, people, _).text(config)
         code = supervisor.run(
             config,
             starter=starter,
             metrics=None,
             texts=block_texts(speaker.language),
             runtime=directory / "run",
+            control=(
+                sys.executable,
+                "-m",
+                "gateway.cli",
+                "--language",
+                speaker.language,
+                "control",
+                "--config",
+                str(config),
+                "--attached",
+                "--only-pages",
+            ),
             on_ready=lambda: typer.echo(text),
         )
     raise typer.Exit(code)
@@ -65,10 +82,19 @@ def _port(wanted: int, _: Translate) -> int:
     """The port that was asked for, or else the first free one from 5353 on: on a desktop, avahi often has that one."""
     from gateway.cli.ports import is_free
 
-    for port in (wanted,) if wanted else range(FIRST_PORT, FIRST_PORT + 20):
+    if wanted and not is_free(wanted):
+        raise CommandError(_("Port {port} is taken; choose another with --port.").format(port=wanted))
+    return wanted or _free(FIRST_PORT, _)
+
+
+def _free(first: int, _: Translate) -> int:
+    """The first free port from ``first`` on."""
+    from gateway.cli.ports import is_free
+
+    for port in range(first, first + 20):
         if is_free(port):
             return port
-    raise CommandError(_("Port {port} is taken; choose another with --port.").format(port=wanted or FIRST_PORT))
+    raise CommandError(_("Port {port} and the 19 after it are taken.").format(port=first))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from. ``TRIES`` is both what the command prints and what the tests put to the re
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,12 @@ GROUPS: tuple[tuple[str, str, str], ...] = (
     ("khach", "Khách", "guest"),
 )
 """name, title and tier; the group's number from 1 is N in its network 127.0.N.0/24"""
+
+LESSONS: tuple[tuple[str, str], ...] = (
+    ("1", "07:00-07:45"), ("2", "07:50-08:35"), ("3", "08:55-09:40"), ("4", "09:45-10:30"), ("5", "10:35-11:20"),
+    ("6", "13:00-13:45"), ("7", "13:50-14:35"), ("8", "14:55-15:40"), ("9", "15:45-16:30"),
+)  # fmt: skip
+"""name and times; outside of them a switch for this lesson lasts 45 minutes"""
 
 EXAM_SITE = "thi.manglanh.example"
 
@@ -48,7 +55,7 @@ TRIES: tuple[Try, ...] = (
     Try("lop-mam", "tongdai111.vn", "A", "allow", _("help for children is always open")),
     Try("3b", "www.tiktok.com", "A", "block", _("a social network, blocked in primary school")),
     Try("3b", "www.youtube.com", "A", "block", _("video, blocked in primary school unless a teacher opens it for a lesson")),
-    Try("6a1", "fun88.com", "A", "block", _("a casino: NXDOMAIN, and the reason in the extended error (EDE)")),
+    Try("6a1", "fun88.com", "A", "block", _("a casino: the address of the block page, and the reason in the extended error (EDE)")),
     Try("6a1", "vnexpress.net", "A", "allow", _("an ordinary site is simply answered")),
     Try("6a1", "www.google.com.vn", "A", "rewrite", _("safe search: an alias of forcesafesearch.google.com")),
     Try("6a1", "www.youtube.com", "A", "rewrite", _("YouTube in its restricted mode")),
@@ -67,37 +74,78 @@ def client_of(group: str) -> str:
     return f"127.0.{number}.1"
 
 
-def school_yaml(directory: Path, port: int, upstream: str, language: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the demo listens, all on 127.0.0.1."""
+
+    dns: int
+    dashboard: int
+    block_page: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Somebody of the pretend school; the password is made anew for every demo."""
+
+    login: str
+    name: str
+    role: Literal["admin", "teacher", "viewer"]
+    classes: tuple[str, ...]
+    password: str
+    says: str
+    """a message id: what this person does"""
+
+
+def people_of(passwords: Sequence[str]) -> tuple[SignIn, ...]:
+    """The three who can sign in, with these passwords."""
+    lan, admin, principal = passwords
+    return (
+        SignIn("co-lan", "Cô Lan", "teacher", ("6a1", "10a2"), lan, _("a teacher of 6A1 and 10A2")),
+        SignIn("quan-tri", "Thầy Minh", "admin", (), admin, _("IT staff: everything")),
+        SignIn("hieu-truong", "Cô Hoa", "viewer", (), principal, _("the principal: sees the school, changes nothing")),
+    )
+
+
+def school_yaml(directory: Path, ports: Ports, upstream: str, language: str) -> str:
     """The school file: everything that the demo writes stays below ``directory``."""
     quote = json.dumps
     groups = "\n".join(
         f"  - {{name: {quote(name)}, title: {json.dumps(title, ensure_ascii=False)}, tier: {tier}, clients: [127.0.{number}.0/24]}}"
         for number, (name, title, tier) in enumerate(GROUPS, 1)
     )
+    lessons = "\n".join(f'    "{name}": {times}' for name, times in LESSONS)
     return f"""\
 school:
   name: {SCHOOL}
   language: {language}
   contact: co-chu-nhiem@manglanh.example
 dns:
-  listen: ["127.0.0.1:{port}"]
+  listen: ["127.0.0.1:{ports.dns}"]
   upstreams: [{quote(upstream)}]
   allow_from: [127.0.0.0/8]
+  block_answer: page
+  block_page: [127.0.0.1]
 lists: {{directory: {quote(str(directory / "lists"))}}}
 state: {quote(str(directory / "state.json"))}
 groups:
 {groups}
 default_group: khach
+timetable:
+  lessons:
+{lessons}
+dashboard: {{listen: "127.0.0.1:{ports.dashboard}"}}
+block_page: {{listen: ["127.0.0.1:{ports.block_page}"]}}
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Tour:
-    """What `demo` prints, for one machine: the port that answers, how the command is typed here, and whether dig is there."""
+    """What `demo` prints, for one machine: where it listens, who can sign in, how the command is typed here, and whether dig is there."""
 
-    port: int
+    ports: Ports
     program: str
     has_dig: bool
+    people: tuple[SignIn, ...]
     translate: Translate
 
     def text(self, config: Path) -> str:
@@ -106,7 +154,11 @@ class Tour:
         lines = [
             translate("A pretend school is running: {school}").format(school=SCHOOL),
             translate("Its school file, to look at or to change: {config}").format(config=config),
-            translate("Type these lines in a second terminal. Ctrl-C here ends everything."),
+            "",
+            f"# {translate('In a browser')}: http://127.0.0.1:{self.ports.dashboard}/",
+            *(f"  {person.login:<12} {person.password:<20} # {translate(person.says)}" for person in self.people),
+            "",
+            translate("Or type these lines in a second terminal. Ctrl-C here ends everything."),
         ]
         for name, title, tier in GROUPS:
             lines += ["", f"# {title} ({tier}), {client_of(name)}"]
@@ -122,7 +174,7 @@ class Tour:
         if not self.has_dig:
             return self._ask(group, name, rtype)
         kind = "" if rtype == "A" else f" {rtype}"
-        return f"dig -b {client_of(group)} -p {self.port} @127.0.0.1 {name}{kind}"
+        return f"dig -b {client_of(group)} -p {self.ports.dns} @127.0.0.1 {name}{kind}"
 
     def _ask(self, group: str, name: str, rtype: str = "A") -> str:
         kind = "" if rtype == "A" else f" --type {rtype}"
@@ -146,6 +198,8 @@ class Tour:
                 f"{self.program} selftest --client 127.0.3.1", _("which categories are filtered, as a record for the yearly review")
             ),
         ]
+        page = f"curl -s --interface {client_of('6a1')} -H 'Host: fun88.com' -H 'Accept: text/html' http://127.0.0.1:{self.ports.block_page}/"
+        lines.append(self._line(page, _("the page that a pupil of 6A1 sees instead of the casino")))
         if self.has_dig:
             lines.append(self._line(self._ask("6a1", "fun88.com"), _("like dig, in plain words")))
         return lines

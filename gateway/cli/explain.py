@@ -27,9 +27,10 @@ def explain(
     """Say what becomes of a name for one client, and why: the whole ladder."""
     from dnslib import QTYPE
 
+    from dashboard.explanation import Asked, to_json
+    from dashboard.explanation import explain as explained
     from filters.name import InvalidName, normalise
-    from gateway.cli.explanation import Asked, to_json, to_lines
-    from gateway.cli.explanation import explain as explained
+    from gateway.cli.explanation import to_lines
     from gateway.cli.school import find, opened
     from gateway.clock import Clock
 

@@ -1,120 +1,10 @@
-"""What `explain` has to say, as data (``to_json``) and as text (``to_lines``). Pure.
-
-Both come from one ``Explanation``, so a script and a person are told the same.
-"""
-
-from dataclasses import dataclass
-from typing import Any
+"""What `explain` prints: an Explanation (dashboard/explanation.py) as lines of text. Pure."""
 
 from dashboard.catalogue import Translate, category_title
-from filters.domain_index import DomainIndex
-from filters.special_names import Special, special
+from dashboard.explanation import Explanation, word
+from dashboard.rungs import rung_title
 from gateway.cli.durations import show_time
-from policies.decide import Allow, Block, Policy, Reason, Rewrite, Rung, Step, Verdict, decide, ladder
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    name: str
-    rtype: str
-    client: str
-    at: float
-    timezone: str
-    policy: Policy
-    verdict: Verdict
-    steps: tuple[Step, ...]
-    special: Special | None
-    """what a standard says of the name before the ladder is asked"""
-
-    @property
-    def deciding(self) -> Step | None:
-        """The first rung that speaks."""
-        return next((step for step in self.steps if step.verdict is not None), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The question to explain: a canonical name, a type by number and by word, who asks, and when (Unix seconds)."""
-
-    name: str
-    qtype: int
-    rtype: str
-    client: str
-    at: float
-
-
-def explain(asked: Asked, policy: Policy, index: DomainIndex, timezone: str) -> Explanation:
-    return Explanation(
-        name=asked.name,
-        rtype=asked.rtype,
-        client=asked.client,
-        at=asked.at,
-        timezone=timezone,
-        policy=policy,
-        verdict=decide(asked.name, asked.qtype, policy, index),
-        steps=ladder(asked.name, asked.qtype, policy, index),
-        special=special(asked.name),
-    )
-
-
-def word(verdict: Verdict | None) -> str:
-    """``allow``, ``block`` or ``rewrite``; ``silent`` for a rung that says nothing."""
-    match verdict:
-        case Allow():
-            return "allow"
-        case Block():
-            return "block"
-        case Rewrite():
-            return "rewrite"
-        case None:
-            return "silent"
-
-
-def to_json(found: Explanation, language: str) -> dict[str, Any]:
-    policy = found.policy
-    rewritten = found.verdict if isinstance(found.verdict, Rewrite) else None
-    return {
-        "name": found.name,
-        "type": found.rtype,
-        "client": found.client,
-        "at": found.at,
-        "group": policy.group,
-        "tier": policy.tier,
-        "mode": {"name": policy.mode, "reason": policy.mode_reason, "by": policy.mode_by, "until": policy.mode_until},
-        "special": {"answer": found.special.answer.value, "why": found.special.why} if found.special else None,
-        "verdict": word(found.verdict),
-        **_reason_json(found.verdict.reason, language),
-        "safe_search": {"engine": rewritten.engine, "target": rewritten.target} if rewritten else None,
-        "enforcement": {
-            "safe_search": policy.safe_search,
-            "youtube": policy.youtube.value,
-            "strip_ech": policy.strip_ech,
-            "ttl_limit": policy.ttl_limit,
-            "block_answer": policy.block_answer.value,
-        },
-        "ladder": [_step_json(step, language, decides=step is found.deciding) for step in found.steps],
-    }
-
-
-def _reason_json(reason: Reason, language: str) -> dict[str, Any]:
-    return {
-        "rung": reason.rung.value,
-        "rung_name": reason.rung.name.lower(),
-        "rule": reason.rule,
-        "list": reason.list,
-        "category": reason.category,
-        "category_title": category_title(reason.category, language) if reason.category else "",
-        "by": reason.by,
-        "document": reason.document,
-        "until": reason.until,
-        "note": reason.note,
-    }
-
-
-def _step_json(step: Step, language: str, *, decides: bool) -> dict[str, Any]:
-    said = _reason_json(step.verdict.reason, language) if step.verdict else {}
-    said |= {"rung": step.rung.value, "rung_name": step.rung.name.lower(), "verdict": word(step.verdict), "decides": decides}
-    return said | ({"not_liftable": list(step.unliftable)} if step.unliftable else {})
+from policies.decide import Block, Reason, Rewrite, Step
 
 
 def to_lines(found: Explanation, language: str, _: Translate) -> list[str]:
@@ -151,20 +41,6 @@ def _headline(found: Explanation, _: Translate) -> str:
         "rewrite": _("ALLOWED, WITH A SAFE ANSWER, on rung {number}, {rung}"),
     }[word(found.verdict)]
     return text.format(number=rung.value, rung=rung_title(rung, _))
-
-
-def rung_title(rung: Rung, _: Translate) -> str:
-    return {
-        Rung.SPECIAL: _("special names"),
-        Rung.LOCKED_BLOCK: _("locked block"),
-        Rung.LOCKED_ALLOW: _("locked allow"),
-        Rung.CLASS_MODE: _("class mode"),
-        Rung.LESSON_UNBLOCK: _("lesson unblock"),
-        Rung.SCHOOL_BLOCK: _("school block"),
-        Rung.SCHOOL_ALLOW: _("school allow"),
-        Rung.CATEGORY: _("categories of mode and tier"),
-        Rung.DEFAULT: _("default"),
-    }[rung]
 
 
 def _reason_lines(reason: Reason, timezone: str, language: str, _: Translate) -> list[str]:

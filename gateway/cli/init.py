@@ -12,8 +12,6 @@ from gateway.cli.terminal import BAD_USE, CommandError, terminal
 if TYPE_CHECKING:
     from gateway.cli.first_school import FirstGroup
 
-DEFAULT_UPSTREAMS = ("tls://1.1.1.1#cloudflare-dns.com", "tls://9.9.9.9#dns.quad9.net")
-
 
 def init(
     context: typer.Context,
@@ -33,7 +31,7 @@ def init(
     ] = "",
 ) -> None:
     """Ask a few things and write a first school file. Never writes over one."""
-    from gateway.cli.first_school import Answers, render, write
+    from gateway.cli.first_school import DEFAULT_UPSTREAMS, Answers, render, write
     from policies.load import ConfigError, parse
     from policies.province import load_province
 
@@ -80,6 +78,8 @@ def _group(text: str, _: Translate) -> "FirstGroup":
 
 
 def _ask_upstreams(_: Translate) -> tuple[str, ...]:
+    from gateway.cli.first_school import DEFAULT_UPSTREAMS
+
     answer: str = typer.prompt(_("Upstream resolvers, with a space between them"), default=" ".join(DEFAULT_UPSTREAMS))
     return tuple(answer.split())
 

@@ -29,12 +29,13 @@ def _serve(context: typer.Context, config: Path | None, metrics: str, *, trial: 
     """A trial keeps its sockets beside its state file, so that it never takes those of a real box on the same machine."""
     from dashboard.catalogue import block_texts
     from gateway import supervisor
-    from gateway.cli.school import find, load_file
+    from gateway.cli.first_school import begin_with
+    from gateway.cli.school import load_file
     from gateway.runtime import beside_state, claim, runtime_directory
     from policies.socket_address import parse_listen
 
     _ = terminal(context).translate
-    path = find(config, _)
+    path = begin_with(config, _)
     file = load_file(path, _)
     try:
         if metrics:

@@ -99,8 +99,8 @@ def _silent(_path: str, _there: int, _size: int) -> None:
     pass
 
 
-def follow(follower: "Follower", every: float | None = None) -> None:
-    """Until SIGTERM or Ctrl-C. Nothing need be finished first: whatever is cut off is gone on with the next time."""
+def follow(follower: "Follower", every: float | None = None, *, lists: bool = True) -> None:
+    """Until SIGTERM or Ctrl-C; without ``lists`` only the files that say where they come from. Nothing need be finished first: whatever is cut off is gone on with the next time."""
     import logging
     import sys
     from threading import Event
@@ -109,7 +109,11 @@ def follow(follower: "Follower", every: float | None = None) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request, each minute
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    follower.run(Event(), every)
+    if lists:
+        follower.run(Event(), every)
+    while True:
+        follower.follow_files()
+        Event().wait(1.0)
 
 
 def _leave(_number: int, _frame: object) -> None:

@@ -9,25 +9,29 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 from typer.main import get_command
 
 from blocklists.compile import compile_starter
+from dashboard.explanation import word
 from filters.domain_index import DomainIndex
 from gateway.cli import build
 from gateway.cli.demo import program
-from gateway.cli.demo_school import EXAM_SITE, GROUPS, TRIES, Tour, client_of, school_yaml
-from gateway.cli.explanation import word
+from gateway.cli.demo_school import EXAM_SITE, GROUPS, TRIES, Ports, Tour, client_of, people_of, school_yaml
 from gateway.cli.run import fresh_starter
 from policies.decide import decide
 from policies.identify import Directory
 from policies.load import load, parse
 from policies.model import Override, State
 from policies.snapshot import Snapshot
+from tests.end_to_end.waiting import eventually
 
-PORT = 5399
+PORTS = Ports(5399, 8099, 8199)
+PEOPLE = people_of(("mot", "hai", "ba"))
 QTYPES = {"A": 1, "HTTPS": 65}
 
 
@@ -44,7 +48,7 @@ def index(tmp_path_factory):
 
 @pytest.fixture
 def file(tmp_path):
-    return parse(school_yaml(tmp_path, PORT, "127.0.0.1:9", "vi"), "school.yaml")
+    return parse(school_yaml(tmp_path, PORTS, "127.0.0.1:9", "vi"), "school.yaml")
 
 
 @pytest.mark.parametrize("attempt", TRIES, ids=lambda attempt: f"{attempt.group}-{attempt.name}-{attempt.rtype}")
@@ -68,7 +72,7 @@ def test_there_is_a_group_for_every_tier_and_something_to_try_in_each(file):
 
 @pytest.mark.parametrize("has_dig", [True, False])
 def test_what_is_printed_can_be_typed(has_dig, tmp_path):
-    text = Tour(PORT, "manglanh", has_dig, plain).text(tmp_path / "school.yaml")
+    text = Tour(PORTS, "manglanh", has_dig, PEOPLE, plain).text(tmp_path / "school.yaml")
     assert str(tmp_path / "school.yaml") in text
     commands = get_command(build()).commands
     lines = [shlex.split(line, comments=True) for line in text.splitlines() if line.startswith(("dig ", "manglanh "))]
@@ -147,9 +151,25 @@ def demo(tmp_path):
             break
     yield process, type_in, "".join(printed)
     guard.cancel()
-    if process.poll() is None:
-        process.kill()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # workers outlive their supervisor, and would hold the pipes open
     process.communicate()
+
+
+def signed_in(url: str, login: str, password: str) -> str:
+    """Where the sign-in page of a dashboard leads to, which may still be starting."""
+
+    def page() -> str | None:
+        try:
+            return client.get("/sign-in").text
+        except httpx.TransportError:
+            return None
+
+    with httpx.Client(base_url=url) as client:
+        form = eventually(page, "the sign-in page", 30)
+        token = re.search(r'name="csrf" value="([^"]+)"', form)[1]
+        answer = client.post("/sign-in", data={"csrf": token, "login": login, "password": password})
+        return answer.headers.get("location", "")
 
 
 def test_a_newcomer_sees_it_work_and_ctrl_c_leaves_nothing_behind(demo, tmp_path):
@@ -157,7 +177,8 @@ def test_a_newcomer_sees_it_work_and_ctrl_c_leaves_nothing_behind(demo, tmp_path
     config = Path(re.search(r"\S+/school\.yaml", printed).group())
     assert load(config).school.name == "Trường Mạng Lành"
     casino = json.loads(type_in("ask", "fun88.com", "--client", "127.0.3.1", "--json"))
-    assert (casino["rcode"], casino["blocked"]) == ("NXDOMAIN", True)
+    assert (casino["rcode"], casino["blocked"]) == ("NOERROR", True)
+    assert any("127.0.0.1" in record for record in casino["records"]), "the block page's address"
     assert "Cờ bạc" in casino["reason"]["j"] or "Gambling" in casino["reason"]["j"]
     assert json.loads(type_in("explain", "fun88.com", "--client", "127.0.3.1", "--json"))["rung"] == 7
     assert any(
@@ -165,6 +186,10 @@ def test_a_newcomer_sees_it_work_and_ctrl_c_leaves_nothing_behind(demo, tmp_path
         for record in json.loads(type_in("ask", "www.google.com.vn", "--client", "127.0.3.1", "--json"))["records"]
     )
     assert json.loads(type_in("ask", "cloaked.example", "--client", "127.0.3.1", "--json"))["blocked"] is True
+    url = re.search(r"http://127\.0\.0\.1:\d+/", printed).group()
+    accounts = dict(re.findall(r"^  (co-lan|quan-tri|hieu-truong) +(\S+)", printed, re.MULTILINE))
+    assert len(set(accounts.values())) == 3
+    assert signed_in(url, "co-lan", accounts["co-lan"]) == "/"
     assert "ok" in {finding["level"] for finding in json.loads(type_in("doctor", "--json"))}
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=30)

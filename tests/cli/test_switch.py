@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.cli.changes import KEEP, add_unblock, end_mode, end_unblock, switch_mode
+from policies.changes import KEEP, add_unblock, end_mode, end_unblock, switch_mode
 from policies.model import Override, State, Unblock
 from policies.state import read_state
 
