@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.bench import load, names, nginx, origin, processes, report, servers
 from tests.bench.changes import measure_overlay, measure_swap, measure_switch
+from tests.bench.dashboard import measure_pages
 from tests.bench.delay import measure_delay
 from tests.bench.machine import describe
 from tests.bench.province import first_release, measure_compile, province
@@ -25,7 +26,7 @@ from tests.bench.transfer import measure_transfer
 
 PUBLISHING = ("compile", "transfer", "delay")
 """a province's lists: compiled, fetched, in force; ``transfer`` and ``delay`` are also what docs/scale.md is reckoned from"""
-MEASURES = ("warm", "upstream", "memory", "start", "switch", "swap", "overlay", "scale", *PUBLISHING)
+MEASURES = ("warm", "upstream", "memory", "start", "switch", "swap", "overlay", "scale", "pages", *PUBLISHING)
 QUICK_NAMES = 50_000
 TITLES = {kind.name: kind.title for kind in servers.KINDS}
 
@@ -72,6 +73,7 @@ def measure(setting: Setting, only: Sequence[str]) -> None:
         ("swap", measure_swap),
         ("overlay", measure_overlay),
         ("scale", measure_scale),
+        ("pages", measure_pages),
     ):
         if name in only:
             take(setting)

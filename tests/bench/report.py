@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tests.bench import publishing_report
+from tests.bench import dashboard_report, publishing_report
 from tests.bench.setting import Result
 from tests.bench.statistics_table import OURS, Summary, best_peer, cases, number, peers, rounds_table, summaries, table
 
@@ -44,6 +44,7 @@ def markdown(machine: Mapping[str, str], results: Sequence[Result], titles: Mapp
     for write in (_throughput, _memory, _start, _switch, _swap, _scale):
         sections.extend(write(results, titles))
     sections.extend(publishing_report.sections(results, titles))
+    sections.extend(dashboard_report.sections(results))
     return "\n".join(section.rstrip("\n") + "\n" for section in sections if section)
 
 
@@ -59,7 +60,8 @@ Judge = Callable[[Sequence[Result]], Iterable[tuple[str, str, str, bool]]]
 def _targets(results: Sequence[Result], titles: Mapping[str, str]) -> str:
     """DESIGN.md section 7, each target beside what was measured; one that was not measured is left out."""
     rows = []
-    for judge in (_judge_warm, _judge_upstream, _judge_memory, _judge_start, _judge_switch, _judge_swap, publishing_report.judgements):
+    ours = (_judge_warm, _judge_upstream, _judge_memory, _judge_start, _judge_switch, _judge_swap)
+    for judge in (*ours, publishing_report.judgements, dashboard_report.judgements):
         for server, target, measured, met in judge(results):
             rows.append((titles.get(server, server), target, measured, "yes" if met else "**no**"))
     return "## Against the targets\n\n" + table(("server", "target", "measured", "met"), rows) if rows else ""

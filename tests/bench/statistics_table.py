@@ -32,9 +32,14 @@ class Summary:
 
     def percentile(self, percent: int) -> float:
         """The nearest rank at or above ``percent`` of the values."""
-        if len(self.values) == 1:
-            return self.values[0]
-        return min(quantiles(self.values, n=100, method="inclusive")[percent - 1], max(self.values))
+        return percentile(self.values, percent)
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The nearest rank at or above ``percent`` of the values, of which there must be one."""
+    if len(values) == 1:
+        return values[0]
+    return min(quantiles(values, n=100, method="inclusive")[percent - 1], max(values))
 
 
 def summaries(results: Iterable[Result], measure: str, case: str | None = None) -> list[Summary]:
