@@ -6,13 +6,14 @@ from ipaddress import ip_network
 
 import pytest
 
-from tests.documents import GUIDES, ROOT
+from tests.documents import GUIDES, ROOT, blocks
 from tests.end_to_end.namespaces import Namespace
 
 FOLDER = ROOT / "deploy" / "nftables"
 RULES = FOLDER / "manglanh.nft"
 ADDRESSES = FOLDER / "doh-addresses.nft"
-INSTALLED = "/etc/manglanh/"
+UNITS = ROOT / "deploy" / "systemd"
+INSTALLED = "/etc/nftables.d/manglanh/"
 
 
 def code(path) -> str:
@@ -63,7 +64,18 @@ def test_the_rules_read_the_file_that_the_guide_installs():
     (pattern,) = re.findall(r'^include "(.*)"$', code(RULES), re.MULTILINE)
     assert pattern == f"{INSTALLED}doh-addresses*.nft"
     for language in ("vi", "en"):
-        assert "sudo cp /opt/manglanh/deploy/nftables/*.nft /etc/manglanh/" in (GUIDES / f"install.{language}.md").read_text("utf-8")
+        assert f"sudo cp /opt/manglanh/deploy/nftables/*.nft {INSTALLED}" in (GUIDES / f"install.{language}.md").read_text("utf-8")
+
+
+def test_root_loads_nothing_that_a_service_may_write():
+    """The browser edits files in /etc/manglanh; rules that lay there would let whoever takes the dashboard over be root."""
+    writable = re.findall(r"^ReadWritePaths=-?(\S+)$", "".join(unit.read_text("utf-8") for unit in UNITS.glob("*.service")), re.MULTILINE)
+    assert "/etc/manglanh" in writable
+    for language in ("vi", "en"):
+        commands = "".join(block.text for block in blocks((GUIDES / f"install.{language}.md").read_text("utf-8"), "sh"))
+        loaded = re.findall(r"nft (?:-c )?-f (\S+)|include \"(\S+)\"", commands)
+        assert loaded
+        assert [path for path in map("".join, loaded) if not path.startswith(INSTALLED) or path.startswith(tuple(writable))] == []
 
 
 def test_nft_takes_them_twice(tmp_path):

@@ -75,12 +75,24 @@ def test_a_service_is_hardened(unit, key, value):
     assert one(unit, f"Service.{key}") == value
 
 
-def test_the_resolver_may_open_port_53_and_nothing_else():
+@pytest.mark.parametrize("unit", SERVICES)
+def test_a_service_may_open_low_ports_and_nothing_else(unit):
     for key in ("AmbientCapabilities", "CapabilityBoundingSet"):
-        assert one(RESOLVER, f"Service.{key}") == "CAP_NET_BIND_SERVICE"
-        assert one(CONTROL, f"Service.{key}") == ""
-    assert set(one(RESOLVER, "Service.RestrictAddressFamilies").split()) == {"AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK"}
-    assert "AF_NETLINK" not in one(CONTROL, "Service.RestrictAddressFamilies")
+        assert one(unit, f"Service.{key}") == "CAP_NET_BIND_SERVICE"
+    assert set(one(unit, "Service.RestrictAddressFamilies").split()) == {"AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK"}
+
+
+def test_only_the_control_process_may_write_the_school_s_file():
+    assert settings(CONTROL)["Service.ReadWritePaths"] == [f"-{school.SYSTEM.parent}"]
+    assert settings(RESOLVER)["Service.ReadWritePaths"] == []
+
+
+def test_statistics_were_not_deleted_because_the_resolver_s_directory_had_been_made_anew():
+    """What a unit may write is decided when it starts: a directory that comes later, or comes again, is read-only for it."""
+    for unit in SERVICES:
+        assert Path("/run") / one(unit, "Service.RuntimeDirectory") == runtime.SYSTEM
+        assert one(unit, "Service.RuntimeDirectoryMode") == "0750"
+        assert one(unit, "Service.RuntimeDirectoryPreserve") == "yes"
 
 
 @pytest.mark.parametrize("unit", SERVICES)
@@ -127,7 +139,6 @@ def test_places_are_those_of_the_program():
         state = Path("/var/lib") / one(unit, "Service.StateDirectory")
         assert state in Lists().directory.parents
         assert state in SchoolFile.model_fields["state"].default.parents
-    assert Path("/run") / one(RESOLVER, "Service.RuntimeDirectory") == runtime.SYSTEM
 
 
 @pytest.mark.parametrize("unit", SERVICES)
