@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from dashboard.api.problem import EVERY, Problem
-from dashboard.backup import MAX_FILE
+from dashboard.backups.backup import MAX_FILE
 from dashboard.catalogue import translator
 from dashboard.refusal import Refused
 from dashboard.site import Site

@@ -6,11 +6,11 @@ from datetime import date, datetime, timedelta, tzinfo
 
 from dashboard.access import Person
 from dashboard.catalogue import Translate
-from dashboard.csv_tables import guarded
 from dashboard.refusal import Refused
 from dashboard.site import Site
 from dashboard.store import audit
 from dashboard.store.audit_log import Question, Row, read
+from dashboard.tables.csv_tables import guarded
 from filters.message import Message
 
 

@@ -1,4 +1,4 @@
-"""What goes on beside the pages: statistics are folded, what is old is forgotten. (Reports are forwarded by dashboard/outbox.py.)  [shell: tasks, clock]"""
+"""What goes on beside the pages: statistics are folded, what is old is forgotten. (Reports are forwarded by dashboard/reporting/outbox.py.)  [shell: tasks, clock]"""
 
 import asyncio
 import logging
@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
+from dashboard.insight.statistics import Cell
+from dashboard.insight.statistics_folder import Folder, Save
 from dashboard.site import Site
-from dashboard.statistics import Cell
-from dashboard.statistics_folder import Folder, Save
 from dashboard.store import statistics
 from dashboard.store.engine import StoreTrouble
 from dashboard.store.retention import forget_old

@@ -17,11 +17,11 @@ from dashboard.background import fold_statistics, forget
 from dashboard.block_page.server import serve as serve_block_page
 from dashboard.box import Box
 from dashboard.changes import Changes
-from dashboard.looking import watch_health
-from dashboard.outbox import forward
+from dashboard.insight.looking import watch_health
+from dashboard.insight.statistics import Fold
+from dashboard.reporting.outbox import forward
 from dashboard.school import School
 from dashboard.site import Site
-from dashboard.statistics import Fold
 from dashboard.store import people
 from dashboard.store.engine import Store
 from dashboard.store.migrating import bring_up_to_date

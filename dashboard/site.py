@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from dashboard.box import Box
 from dashboard.changes import Changes
-from dashboard.classes import Recent
-from dashboard.decisions import Watch
-from dashboard.importing import Uploads
-from dashboard.inviting import HandedOut
-from dashboard.looking import Health
-from dashboard.pending import Pending
+from dashboard.insight.decisions import Watch
+from dashboard.insight.looking import Health
+from dashboard.insight.statistics import Fold
+from dashboard.lessons.classes import Recent
 from dashboard.school import School
-from dashboard.statistics import Fold
+from dashboard.signing_in.pending import Pending
+from dashboard.signing_in.throttle import Throttle
+from dashboard.staff.inviting import HandedOut
 from dashboard.store.engine import Store
-from dashboard.throttle import Throttle
+from dashboard.tables.importing import Uploads
 
 if TYPE_CHECKING:
     from dashboard.web import Once

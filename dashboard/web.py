@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from dashboard.access import Access, Person, Role, may
 from dashboard.catalogue import LANGUAGES, Translate, translator
-from dashboard.health import Level
+from dashboard.insight.health import Level
 from dashboard.refusal import Refused
 from dashboard.rendering import render
 from dashboard.school import View

@@ -5,7 +5,7 @@ that are set is at most the number of devices that asked, however the bitmaps of
 beyond ``GROUP_CELLS`` names of a group, or ``CELLS`` in all, refusals are counted without their names, so that one device's flood
 hides the names of its own group at most.
 
-A minute leaves the worker as one JSON object, which dashboard/statistics.py reads:
+A minute leaves the worker as one JSON object, which dashboard/insight/statistics.py reads:
 ``{"version": 1, "minute": Unix minute, "salt": which salt, "blocked": [[group, category, rung, name, count, bitmap], ...],
 "answers": [[group, category, rung, verdict, count], ...], "strangers": [address, ...]}``.
 """

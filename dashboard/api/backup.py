@@ -12,8 +12,8 @@ from dashboard.access import Access, Scope
 from dashboard.api.allowed import Call, allowed
 from dashboard.api.body import Input
 from dashboard.api.problem import problems
-from dashboard.backing_up import LONGEST, PASSPHRASE, checked_passphrase, give, put_back, source_of
-from dashboard.backup import MAX_FILE
+from dashboard.backups.backing_up import LONGEST, PASSPHRASE, checked_passphrase, give, put_back, source_of
+from dashboard.backups.backup import MAX_FILE
 from dashboard.refusal import Refused
 from filters.message import Message
 

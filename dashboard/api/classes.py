@@ -5,12 +5,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field, model_validator
 
-from dashboard import switching
 from dashboard.access import Access, Scope
 from dashboard.api.allowed import Call, allowed
 from dashboard.api.body import Input
 from dashboard.api.problem import problems
-from dashboard.classes import (
+from dashboard.insight.statistics import VISIBLE_FROM, visible
+from dashboard.lessons import switching
+from dashboard.lessons.classes import (
     ClassNow,
     at_clock,
     class_now,
@@ -23,11 +24,10 @@ from dashboard.classes import (
     to_lesson_end,
     trusted,
 )
-from dashboard.site_sets import MOST, parse_site, parse_sites
-from dashboard.statistics import VISIBLE_FROM, visible
+from dashboard.lessons.site_sets import MOST, parse_site, parse_sites
+from dashboard.lessons.switching import NOTE, Caller, in_language
 from dashboard.store import site_sets
 from dashboard.store.requests import open_counts
-from dashboard.switching import NOTE, Caller, in_language
 from policies.model import Group, Override, Unblock
 
 router = APIRouter()

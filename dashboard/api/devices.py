@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from dashboard import devices
 from dashboard.access import Access, Scope
 from dashboard.api.allowed import Call, allowed
 from dashboard.api.body import Input
 from dashboard.api.imports import CsvIn, Preview, preview_of
 from dashboard.api.problem import problems
-from dashboard.importing import Status
-from dashboard.vendors import vendors_of
+from dashboard.settings import devices
+from dashboard.settings.vendors import vendors_of
+from dashboard.tables.importing import Status
 
 router = APIRouter()
 Mac = Annotated[str, Path(max_length=40, description="aa:bb:cc:dd:ee:ff")]

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Response
 from pydantic import BaseModel, Field
 
-from dashboard import groups, school_file
 from dashboard.access import Access, Scope
 from dashboard.api.allowed import Call, allowed
 from dashboard.api.body import Input
 from dashboard.api.problem import problems
 from dashboard.school import View
+from dashboard.settings import groups, school_file
 from policies.model import Group
 
 router = APIRouter()

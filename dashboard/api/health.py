@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 from dashboard.access import Access, Scope
 from dashboard.api.allowed import Call, allowed
 from dashboard.catalogue import translator
-from dashboard.health import worst
-from dashboard.looking import look
+from dashboard.insight.health import worst
+from dashboard.insight.looking import look
 from filters.message import said
 
 router = APIRouter()

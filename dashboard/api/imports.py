@@ -3,8 +3,8 @@
 from pydantic import BaseModel, Field
 
 from dashboard.api.body import Input
-from dashboard.csv_tables import MAX_BYTES
-from dashboard.importing import Plan, Status
+from dashboard.tables.csv_tables import MAX_BYTES
+from dashboard.tables.importing import Plan, Status
 
 
 class CsvIn(Input):

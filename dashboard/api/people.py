@@ -7,16 +7,17 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
-from dashboard import inviting, people_import
-from dashboard import staff as rules
 from dashboard.access import Access, Role, Scope
 from dashboard.api.allowed import Call, allowed
 from dashboard.api.body import Input
 from dashboard.api.imports import CsvIn, Preview, preview_of
 from dashboard.api.problem import problems
-from dashboard.importing import Status
 from dashboard.refusal import Refused
+from dashboard.staff import inviting
+from dashboard.staff import people as rules
+from dashboard.staff import people_table as people_import
 from dashboard.store import staff
+from dashboard.tables.importing import Status
 from filters.message import Message
 
 router = APIRouter()

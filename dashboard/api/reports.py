@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from dashboard import reports
 from dashboard.access import Access, Scope
 from dashboard.api.allowed import Call, allowed
 from dashboard.api.body import Input
 from dashboard.api.problem import problems
-from dashboard.classes import name_of
-from dashboard.outbox import trouble_said
+from dashboard.lessons.classes import name_of
+from dashboard.reporting import reports
+from dashboard.reporting.outbox import trouble_said
 from dashboard.store import outbox
 from dashboard.store import reports as store
 from dashboard.store.outbox import Item

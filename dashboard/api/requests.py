@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from dashboard import requests
 from dashboard.access import Access, Scope
 from dashboard.api.allowed import Call, allowed
 from dashboard.api.body import Input
 from dashboard.api.problem import problems
-from dashboard.classes import name_of
+from dashboard.lessons import requests
+from dashboard.lessons.classes import name_of
 from dashboard.store import requests as store
 
 router = APIRouter()

@@ -6,15 +6,15 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from dashboard import rules
 from dashboard.access import Access, Scope
 from dashboard.api.allowed import Call, allowed
 from dashboard.api.body import Input
 from dashboard.api.imports import CsvIn, Preview, preview_of
 from dashboard.api.problem import Problem, problems
 from dashboard.catalogue import translator
-from dashboard.importing import Status
-from dashboard.rules import Findings, Unsure
+from dashboard.settings import rules
+from dashboard.settings.rules import Findings, Unsure
+from dashboard.tables.importing import Status
 from policies.model import LocalRule
 
 router = APIRouter()

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, Field
 
-from dashboard import school_file
 from dashboard.access import Access, Scope
 from dashboard.api.allowed import Call, allowed
 from dashboard.api.body import Input
@@ -17,7 +16,8 @@ from dashboard.api.problem import problems
 from dashboard.api.tiers import IfMatch, edit
 from dashboard.refusal import Refused
 from dashboard.school import View
-from dashboard.school_settings import put
+from dashboard.settings import school_file
+from dashboard.settings.school_settings import put
 from dashboard.store.audit import Entry
 from filters.message import Message
 from policies.document import MAX_BYTES

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from dashboard import school_file
 from dashboard.access import Access, Scope
 from dashboard.api.allowed import Call, allowed
 from dashboard.api.body import Input
 from dashboard.api.problem import problems
 from dashboard.api.tiers import IfMatch, Service, edit
 from dashboard.school import View
-from dashboard.services import Target, blocked, found, inherited, put
+from dashboard.settings import school_file
+from dashboard.settings.services import Target, blocked, found, inherited, put
 from dashboard.store.audit import Entry
 from filters.service import SERVICES
 

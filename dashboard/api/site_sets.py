@@ -10,7 +10,7 @@ from dashboard.api.allowed import Call, allowed
 from dashboard.api.body import Input
 from dashboard.api.classes import SiteText
 from dashboard.api.problem import problems
-from dashboard.site_sets import MOST, NAME, SiteSet, checked_name, parse_sites
+from dashboard.lessons.site_sets import MOST, NAME, SiteSet, checked_name, parse_sites
 from dashboard.store import site_sets
 
 router = APIRouter()

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from dashboard.access import Access, Scope
 from dashboard.api.allowed import Call, allowed
 from dashboard.api.problem import problems
-from dashboard.figures import Figures, figures
+from dashboard.insight.figures import Figures, figures
 from dashboard.refusal import Refused
 from filters.message import Message
 

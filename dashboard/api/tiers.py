@@ -7,14 +7,13 @@ from fastapi import APIRouter, Header, Path, Response
 from pydantic import BaseModel, Field, WithJsonSchema
 from ruamel.yaml.comments import CommentedMap
 
-from dashboard import school_file
 from dashboard.access import Access, Scope
 from dashboard.api.allowed import Call, allowed
 from dashboard.api.body import Input
 from dashboard.api.problem import problems
 from dashboard.school import View
-from dashboard.store.audit import Entry
-from dashboard.tiers import (
+from dashboard.settings import school_file
+from dashboard.settings.tiers import (
     BLOCKABLE,
     LIFTABLE,
     add_mode,
@@ -32,6 +31,7 @@ from dashboard.tiers import (
     users_of_mode,
     users_of_tier,
 )
+from dashboard.store.audit import Entry
 from filters.category import CATEGORIES
 from filters.service import SERVICES
 from policies.model import BlockAnswer, Titles, YouTube

@@ -7,14 +7,23 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, Field
 from ruamel.yaml.comments import CommentedMap
 
-from dashboard import school_file
 from dashboard.access import Access, Scope
 from dashboard.api.allowed import Call, allowed
 from dashboard.api.body import Input
 from dashboard.api.problem import problems
 from dashboard.refusal import Refused
+from dashboard.settings import school_file
+from dashboard.settings.timetable import (
+    LESSON_NAME,
+    MOST_HOLIDAYS,
+    MOST_LESSONS,
+    MOST_RULES,
+    SCHOOL_DAYS,
+    monday_of,
+    put_timetable,
+    week_of,
+)
 from dashboard.store.audit import Entry
-from dashboard.timetable import LESSON_NAME, MOST_HOLIDAYS, MOST_LESSONS, MOST_RULES, SCHOOL_DAYS, monday_of, put_timetable, week_of
 from filters.message import Message
 from policies.model import Timetable
 

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Query
 
 from dashboard.access import Access, Scope
 from dashboard.api.allowed import Call, allowed
-from dashboard.explanation import to_json
-from dashboard.why import Question, answer
+from dashboard.insight.explanation import to_json
+from dashboard.insight.why import Question, answer
 
 router = APIRouter()
 

@@ -24,20 +24,21 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from dashboard import reports, requests
 from dashboard.block_page import forms
 from dashboard.block_page.words import Age, Words, age_of, words
 from dashboard.catalogue import LANGUAGES, Translate, translator
-from dashboard.classes import name_of, title_of, trusted
+from dashboard.lessons import requests
+from dashboard.lessons.classes import name_of, title_of, trusted
+from dashboard.lessons.switching import in_language
 from dashboard.refusal import Refused
 from dashboard.rendering import duration, render
-from dashboard.report_words import KINDS, kind_title
+from dashboard.reporting import reports
+from dashboard.reporting.words import KINDS, kind_title
 from dashboard.school import View
+from dashboard.signing_in.throttle import Key, Limit, Throttle
 from dashboard.site import Site
 from dashboard.store import requests as request_store
 from dashboard.store.engine import StoreTrouble
-from dashboard.switching import in_language
-from dashboard.throttle import Key, Limit, Throttle
 from filters.message import Message, said
 from filters.name import InvalidName, is_within, normalise
 from policies.decide import Allow, Block, Policy, Reason, decide

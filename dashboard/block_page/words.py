@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dashboard.catalogue import Translate, category_title
-from dashboard.classes import name_of
-from dashboard.switching import in_language
+from dashboard.lessons.classes import name_of
+from dashboard.lessons.switching import in_language
 from filters.category import LOCKED
 from filters.service import SERVICES
 from policies.decide import Policy, Reason, Rung

@@ -9,12 +9,13 @@ from typing import Any
 
 from starlette.responses import Response
 
-from dashboard import passwords, sign_in, totp
 from dashboard.access import Access, Role, Scope
 from dashboard.catalogue import LANGUAGES
-from dashboard.one_line import one_line
 from dashboard.refusal import Refused
+from dashboard.signing_in import entry as sign_in
+from dashboard.signing_in import passwords, totp
 from dashboard.store import accounts, audit
+from dashboard.tables.one_line import one_line
 from dashboard.web import Page, Visit
 from filters.message import Message, said
 

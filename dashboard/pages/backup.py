@@ -4,8 +4,8 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response, StreamingResponse
 
 from dashboard.access import Access
-from dashboard.backing_up import LONGEST, PASSPHRASE, checked_passphrase, give, put_back
-from dashboard.backup import MAX_FILE
+from dashboard.backups.backing_up import LONGEST, PASSPHRASE, checked_passphrase, give, put_back
+from dashboard.backups.backup import MAX_FILE
 from dashboard.refusal import Refused
 from dashboard.web import Page, Visit
 from filters.message import Message, said

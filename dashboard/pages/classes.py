@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 from sqlalchemy import Row
 from starlette.responses import Response, StreamingResponse
 
-from dashboard import switching
 from dashboard.access import Access, Role
 from dashboard.catalogue import Translate
-from dashboard.class_live import Live, modes_of
-from dashboard.classes import (
+from dashboard.insight.statistics import VISIBLE_FROM, visible
+from dashboard.lessons import switching
+from dashboard.lessons.classes import (
     Shown,
     chosen_end,
     class_now,
@@ -26,13 +26,13 @@ from dashboard.classes import (
     title_of,
     trusted,
 )
+from dashboard.lessons.live import Live, modes_of
+from dashboard.lessons.site_sets import TEXT, parse_site, parse_sites
+from dashboard.lessons.switching import NOTE, Caller, in_language
 from dashboard.refusal import Refused
-from dashboard.site_sets import TEXT, parse_site, parse_sites
-from dashboard.statistics import VISIBLE_FROM, visible
 from dashboard.store import classes as store
 from dashboard.store import site_sets
 from dashboard.store.requests import open_counts
-from dashboard.switching import NOTE, Caller, in_language
 from dashboard.web import Page, Visit
 from filters.message import said
 from policies.model import Group

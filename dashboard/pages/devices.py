@@ -5,14 +5,15 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from dashboard import devices, import_pages
 from dashboard.access import Access
-from dashboard.form_errors import form_errors, no_errors
-from dashboard.import_pages import Import
-from dashboard.importing import Plan, Status
+from dashboard.lessons.switching import outcome
 from dashboard.refusal import Refused
-from dashboard.switching import outcome
-from dashboard.vendors import vendors_of
+from dashboard.settings import devices
+from dashboard.settings.vendors import vendors_of
+from dashboard.tables import import_pages
+from dashboard.tables.form_errors import form_errors, no_errors
+from dashboard.tables.import_pages import Import
+from dashboard.tables.importing import Plan, Status
 from dashboard.web import Page, Visit
 from policies.identify import default_group
 

@@ -4,12 +4,12 @@ from typing import Any
 
 from starlette.responses import Response
 
-from dashboard import devices, groups, school_file
 from dashboard.access import Access
 from dashboard.catalogue import category_title
-from dashboard.form_errors import form_errors, no_errors
 from dashboard.refusal import Refused
-from dashboard.tiers import title
+from dashboard.settings import devices, groups, school_file
+from dashboard.settings.tiers import title
+from dashboard.tables.form_errors import form_errors, no_errors
 from dashboard.web import Page, Visit
 from filters.message import said
 from policies.identify import default_group

@@ -4,8 +4,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from dashboard.access import Access
 from dashboard.catalogue import Translate
-from dashboard.health import Level, worst
-from dashboard.looking import level_now, look
+from dashboard.insight.health import Level, worst
+from dashboard.insight.looking import level_now, look
 from dashboard.web import Page, Visit
 from filters.message import said
 

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from dashboard.access import Access, Role
-from dashboard.tiers import title
+from dashboard.settings.tiers import title
 from dashboard.web import Page, Visit
 from policies.tiers import resolve_modes
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from starlette.responses import Response, StreamingResponse
 
 from dashboard.access import Access
-from dashboard.decisions import LENGTH, Watch, stream
+from dashboard.insight.decisions import LENGTH, Watch, stream
 from dashboard.refusal import Refused
 from dashboard.store import audit
 from dashboard.web import Page, Visit

@@ -7,19 +7,21 @@ from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
-from dashboard import import_pages, inviting, people_import
-from dashboard import staff as rules
 from dashboard.access import Access, Role
-from dashboard.form_errors import form_errors, no_errors
-from dashboard.import_pages import Import
-from dashboard.importing import Plan, Status
-from dashboard.inviting import Invitation
-from dashboard.one_line import one_line
-from dashboard.passwords import SHORTEST
 from dashboard.refusal import Refused
-from dashboard.sign_in import let_in
-from dashboard.staff import ROLES, Details
+from dashboard.signing_in.entry import let_in
+from dashboard.signing_in.passwords import SHORTEST
+from dashboard.staff import inviting
+from dashboard.staff import people as rules
+from dashboard.staff import people_table as people_import
+from dashboard.staff.inviting import Invitation
+from dashboard.staff.people import ROLES, Details
 from dashboard.store import invitations, staff
+from dashboard.tables import import_pages
+from dashboard.tables.form_errors import form_errors, no_errors
+from dashboard.tables.import_pages import Import
+from dashboard.tables.importing import Plan, Status
+from dashboard.tables.one_line import one_line
 from dashboard.web import Page, Visit
 from filters.message import Message
 

@@ -6,15 +6,15 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
-from dashboard import reports
 from dashboard.access import Access, Role, may
 from dashboard.catalogue import Translate
-from dashboard.classes import name_of, title_of
-from dashboard.forwarding import document, known_key, site_of
-from dashboard.outbox import trouble_said
+from dashboard.lessons.classes import name_of, title_of
 from dashboard.refusal import Refused
-from dashboard.report_table import table
-from dashboard.report_words import KINDS, kind_title, state_title
+from dashboard.reporting import reports
+from dashboard.reporting.forwarding import document, known_key, site_of
+from dashboard.reporting.outbox import trouble_said
+from dashboard.reporting.table import table
+from dashboard.reporting.words import KINDS, kind_title, state_title
 from dashboard.store import audit, outbox
 from dashboard.store import reports as store
 from dashboard.store.engine import StoreTrouble

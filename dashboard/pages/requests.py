@@ -2,12 +2,12 @@
 
 from starlette.responses import Response
 
-from dashboard import requests
 from dashboard.access import Access, Role
 from dashboard.catalogue import category_title
-from dashboard.classes import lesson_end, name_of, title_of, trusted
+from dashboard.insight.rungs import rung_title
+from dashboard.lessons import requests
+from dashboard.lessons.classes import lesson_end, name_of, title_of, trusted
 from dashboard.refusal import Refused
-from dashboard.rungs import rung_title
 from dashboard.store import requests as store
 from dashboard.store.engine import StoreTrouble
 from dashboard.store.requests import open_counts

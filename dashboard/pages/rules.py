@@ -5,15 +5,16 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from dashboard import import_pages, rules
 from dashboard.access import Access
-from dashboard.form_errors import form_errors, no_errors
-from dashboard.import_pages import Import
-from dashboard.importing import Plan, Status
+from dashboard.lessons.switching import outcome
 from dashboard.refusal import Refused
-from dashboard.rules import Findings, Unsure
-from dashboard.staff import today
-from dashboard.switching import outcome
+from dashboard.settings import rules
+from dashboard.settings.rules import Findings, Unsure
+from dashboard.staff.people import today
+from dashboard.tables import import_pages
+from dashboard.tables.form_errors import form_errors, no_errors
+from dashboard.tables.import_pages import Import
+from dashboard.tables.importing import Plan, Status
 from dashboard.web import Page, Visit
 from filters.message import said
 from policies.model import LocalRule

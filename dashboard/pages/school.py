@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo, available_timezones
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from dashboard import school_file
 from dashboard.access import Access
 from dashboard.refusal import Refused
 from dashboard.rendering import number
 from dashboard.school import View
-from dashboard.school_settings import EFFECTS, effects, forward_text, lines, parse_forward, period_titles, put, reports
+from dashboard.settings import school_file
+from dashboard.settings.school_settings import EFFECTS, effects, forward_text, lines, parse_forward, period_titles, put, reports
+from dashboard.settings.tiers import answer_titles
 from dashboard.store.audit import Entry
-from dashboard.tiers import answer_titles
 from dashboard.web import Page, Visit
 from filters.message import Message, said
 from policies.document import MAX_BYTES

@@ -4,11 +4,11 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from dashboard import school_file
 from dashboard.access import Access
-from dashboard.services import Target, blocked, found, inherited, parse_target, put
+from dashboard.settings import school_file
+from dashboard.settings.services import Target, blocked, found, inherited, parse_target, put
+from dashboard.settings.tiers import title
 from dashboard.store.audit import Entry
-from dashboard.tiers import title
 from dashboard.web import Page, Visit
 from filters.category import CATEGORIES
 from filters.service import CATALOGUE, SERVICES

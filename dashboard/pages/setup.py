@@ -8,10 +8,12 @@ from zoneinfo import available_timezones
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from dashboard import passwords, school_file, setting_up, sign_in
 from dashboard.access import Access
 from dashboard.refusal import Refused
-from dashboard.setting_up import Form, Row, Upload
+from dashboard.settings import school_file
+from dashboard.signing_in import entry as sign_in
+from dashboard.signing_in import passwords, setting_up
+from dashboard.signing_in.setting_up import Form, Row, Upload
 from dashboard.store.engine import StoreTrouble
 from dashboard.web import BODY, Page, Visit
 from filters.message import Message, said

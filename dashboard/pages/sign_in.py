@@ -4,10 +4,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match
 
-from dashboard import open_id, sign_in
 from dashboard.access import Access
 from dashboard.catalogue import LANGUAGES
 from dashboard.refusal import Refused
+from dashboard.signing_in import entry as sign_in
+from dashboard.signing_in import open_id
 from dashboard.store import accounts, audit, people
 from dashboard.web import LANGUAGE, SESSION, VISITOR, Page, Visit, cookie_name, is_ours, set_cookie
 from filters.message import said

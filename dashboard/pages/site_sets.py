@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from dashboard.access import Access, Role
+from dashboard.lessons.site_sets import TEXT, SiteSet, checked_name, may_edit, parse_sites
 from dashboard.refusal import Refused
-from dashboard.site_sets import TEXT, SiteSet, checked_name, may_edit, parse_sites
 from dashboard.store import site_sets
 from dashboard.web import Page, Visit
 from filters.message import Message, said

@@ -3,9 +3,9 @@
 from starlette.responses import Response
 
 from dashboard.access import Access, Role
-from dashboard.figures import DAYS, figures
+from dashboard.insight.figures import DAYS, figures
+from dashboard.insight.statistics import VISIBLE_FROM
 from dashboard.refusal import Refused
-from dashboard.statistics import VISIBLE_FROM
 from dashboard.web import Page, Visit
 from filters.message import Message
 

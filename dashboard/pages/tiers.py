@@ -6,12 +6,11 @@ from typing import Any
 from ruamel.yaml.comments import CommentedMap
 from starlette.responses import Response
 
-from dashboard import school_file
 from dashboard.access import Access
 from dashboard.catalogue import Translate
 from dashboard.refusal import Refused
-from dashboard.store.audit import Entry
-from dashboard.tiers import (
+from dashboard.settings import school_file
+from dashboard.settings.tiers import (
     BLOCKABLE,
     LIFTABLE,
     add_mode,
@@ -36,6 +35,7 @@ from dashboard.tiers import (
     users_of_tier,
     youtube_titles,
 )
+from dashboard.store.audit import Entry
 from dashboard.web import Page, Visit
 from filters.category import CATEGORIES, LOCKED
 from filters.message import Message, said

@@ -7,15 +7,14 @@ from typing import Any
 from ruamel.yaml.comments import CommentedMap
 from starlette.responses import Response
 
-from dashboard import school_file
 from dashboard.access import Access
 from dashboard.catalogue import Translate, translator
+from dashboard.lessons.site_sets import parse_sites
 from dashboard.refusal import Refused
 from dashboard.school import View
-from dashboard.site_sets import parse_sites
-from dashboard.store.audit import Entry
-from dashboard.tiers import title
-from dashboard.timetable import (
+from dashboard.settings import school_file
+from dashboard.settings.tiers import title
+from dashboard.settings.timetable import (
     LESSON_NAME,
     MOST_LESSONS,
     PRESETS,
@@ -39,6 +38,7 @@ from dashboard.timetable import (
     sorted_holidays,
     week_of,
 )
+from dashboard.store.audit import Entry
 from dashboard.web import BODY, Page, Visit
 from filters.message import Message, said
 from policies.model import TimetableRule

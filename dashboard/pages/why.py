@@ -6,12 +6,12 @@ from starlette.responses import Response
 
 from dashboard.access import Access
 from dashboard.catalogue import Translate, category_title
-from dashboard.explanation import Explanation, word
+from dashboard.insight.explanation import Explanation, word
+from dashboard.insight.rungs import rung_title
+from dashboard.insight.why import QTYPES, Question, answer
 from dashboard.refusal import Refused
-from dashboard.rungs import rung_title
-from dashboard.tiers import youtube_titles
+from dashboard.settings.tiers import youtube_titles
 from dashboard.web import Page, Visit
-from dashboard.why import QTYPES, Question, answer
 from filters.message import said
 from policies.decide import Block, Reason, Rewrite, Rung
 

@@ -77,7 +77,7 @@ async def add_first_admin(connection: AsyncConnection, login: str, name: str, la
 
 
 async def set_password(connection: AsyncConnection, person_id: int, password: str, now: float) -> None:
-    """``password`` is what dashboard/passwords.py made of it."""
+    """``password`` is what dashboard/signing_in/passwords.py made of it."""
     await connection.execute(update(people).where(people.c.id == person_id).values(password=password, password_at=now))
 
 

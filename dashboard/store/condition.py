@@ -5,7 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dashboard.health import WAITS
+from dashboard.insight.health import WAITS
 from dashboard.store.outbox import count_overdue
 from dashboard.store.requests import OPEN
 from dashboard.store.tables import requests

@@ -29,7 +29,7 @@ class Item:
     """that failed"""
     next_at: float
     trouble: str
-    """why it has not been accepted, as dashboard/outbox.py writes and says it"""
+    """why it has not been accepted, as dashboard/reporting/outbox.py writes and says it"""
     accepted_at: float | None
 
     @property

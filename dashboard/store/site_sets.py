@@ -6,8 +6,8 @@ from sqlalchemy import Row, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dashboard.access import Person
+from dashboard.lessons.site_sets import SETS, SiteSet, may_edit, refuse_too_many
 from dashboard.refusal import Refused
-from dashboard.site_sets import SETS, SiteSet, may_edit, refuse_too_many
 from dashboard.store import audit
 from dashboard.store.tables import site_sets
 from filters.message import Message

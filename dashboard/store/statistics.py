@@ -3,7 +3,7 @@
 Promises: every file of a worker is counted once, however often it is offered; a year of a hundred classes is read in a few milliseconds, because everything
 is counted for the school as well (group ``SCHOOL``) and whole days are put together when they are over; the names of an hour, of a day and of a group
 are bounded, and what is beyond is counted without its name. ``devices`` is a lower bound of how many different devices asked, wherever cells are put
-together: the most that any of them had (dashboard/statistics.py). Hours and days are the Unix seconds at which they begin; spans go from ``since`` until
+together: the most that any of them had (dashboard/insight/statistics.py). Hours and days are the Unix seconds at which they begin; spans go from ``since`` until
 before ``until``.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Table, and_, delete, func, insert, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dashboard.statistics import HOUR, Cell, Row
+from dashboard.insight.statistics import HOUR, Cell, Row
 from dashboard.store.engine import upsert
 from dashboard.store.tables import folded_files, statistics, statistics_days
 
@@ -139,7 +139,7 @@ async def by_category(connection: AsyncConnection, group: str | None, since: flo
 
 
 async def top_domains(connection: AsyncConnection, group: str | None, since: float, until: float, limit: int = 20) -> list[Row]:
-    """The blocked names that were asked for most. Not for everybody's eyes: see ``visible`` in dashboard/statistics.py."""
+    """The blocked names that were asked for most. Not for everybody's eyes: see ``visible`` in dashboard/insight/statistics.py."""
     cells = (await _cells(connection, group, since, until, named=True)).subquery()
     count = func.sum(cells.c.count).label("count")
     query = select(cells.c.domain, cells.c.category, count, func.max(cells.c.devices)).group_by(cells.c.domain, cells.c.category)

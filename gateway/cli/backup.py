@@ -16,8 +16,8 @@ from gateway.cli.options import CONFIG
 from gateway.cli.terminal import BAD_USE, CommandError, terminal
 
 if TYPE_CHECKING:
-    from dashboard.backup import Source
-    from dashboard.restoring import Restored
+    from dashboard.backups.backup import Source
+    from dashboard.backups.restoring import Restored
 
 Result = TypeVar("Result")
 
@@ -54,7 +54,7 @@ def restore(
     config: CONFIG = None,
 ) -> None:
     """Replace everything by what is in a backup. It is examined first; if anything is wrong with it, nothing is changed."""
-    from dashboard.sealing import MAGIC
+    from dashboard.backups.sealing import MAGIC
     from gateway.cli.school import find
 
     _ = terminal(context).translate
@@ -76,7 +76,7 @@ def restore(
 
 def _source(config: Path, _: Translate) -> "Source":
     """The store that the school's file names; where there is no such file yet, or it is damaged, the usual one beside it."""
-    from dashboard.backup import Source
+    from dashboard.backups.backup import Source
     from dashboard.store.engine import Store, StoreTrouble
     from filters.message import said
     from policies.load import ConfigError, load
@@ -93,7 +93,7 @@ def _source(config: Path, _: Translate) -> "Source":
 
 
 def _passphrase(file: Path | None, _: Translate, *, new: bool) -> str:
-    from dashboard.backing_up import PASSPHRASE
+    from dashboard.backups.backing_up import PASSPHRASE
 
     if file is not None:
         try:
@@ -112,7 +112,7 @@ def _passphrase(file: Path | None, _: Translate, *, new: bool) -> str:
 
 def _run(work: Coroutine[Any, Any, Result], _: Translate) -> Result:
     """What came of it, or in words why nothing did."""
-    from dashboard.backup import BadBackup
+    from dashboard.backups.backup import BadBackup
     from dashboard.store.engine import StoreTrouble
     from filters.message import said
     from policies.load import ConfigError
@@ -131,7 +131,7 @@ async def _write(source: "Source", file: Path, passphrase: str) -> None:
     """Whole or not at all."""
     import tempfile
 
-    from dashboard.backup import make, sealed
+    from dashboard.backups.backup import make, sealed
     from dashboard.store.migrating import bring_up_to_date
 
     try:
@@ -157,7 +157,7 @@ def _save(file: Path, parts: Iterator[bytes]) -> None:
 
 
 async def _put_back(source: "Source", file: Path, passphrase: str) -> "Restored":
-    from dashboard import restoring
+    from dashboard.backups import restoring
     from dashboard.store.migrating import bring_up_to_date
     from gateway.cli.switch import login
 

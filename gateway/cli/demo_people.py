@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from dashboard.passwords import hash_password
 from dashboard.serving import store_url
+from dashboard.signing_in.passwords import hash_password
 from dashboard.store.engine import Store
 from dashboard.store.migrating import bring_up_to_date
 from dashboard.store.tables import assignments, people, site_sets

@@ -198,7 +198,9 @@ class Tour:
                 f"{self.program} selftest --client 127.0.3.1", _("which categories are filtered, as a record for the yearly review")
             ),
         ]
-        page = f"curl -s --interface {client_of('6a1')} -H 'Host: fun88.com' -H 'Accept: text/html' http://127.0.0.1:{self.ports.block_page}/"
+        page = (
+            f"curl -s --interface {client_of('6a1')} -H 'Host: fun88.com' -H 'Accept: text/html' http://127.0.0.1:{self.ports.block_page}/"
+        )
         lines.append(self._line(page, _("the page that a pupil of 6A1 sees instead of the casino")))
         if self.has_dig:
             lines.append(self._line(self._ask("6a1", "fun88.com"), _("like dig, in plain words")))

@@ -27,8 +27,8 @@ def explain(
     """Say what becomes of a name for one client, and why: the whole ladder."""
     from dnslib import QTYPE
 
-    from dashboard.explanation import Asked, to_json
-    from dashboard.explanation import explain as explained
+    from dashboard.insight.explanation import Asked, to_json
+    from dashboard.insight.explanation import explain as explained
     from filters.name import InvalidName, normalise
     from gateway.cli.explanation import to_lines
     from gateway.cli.school import find, opened

@@ -1,8 +1,8 @@
-"""What `explain` prints: an Explanation (dashboard/explanation.py) as lines of text. Pure."""
+"""What `explain` prints: an Explanation (dashboard/insight/explanation.py) as lines of text. Pure."""
 
 from dashboard.catalogue import Translate, category_title
-from dashboard.explanation import Explanation, word
-from dashboard.rungs import rung_title
+from dashboard.insight.explanation import Explanation, word
+from dashboard.insight.rungs import rung_title
 from gateway.cli.durations import show_time
 from policies.decide import Block, Reason, Rewrite, Step
 

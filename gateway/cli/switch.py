@@ -108,7 +108,7 @@ def unblock(
 
 def _refusal(path: "Path", change: "Unblock", speaker: Terminal) -> str:
     """Why the unblock would change nothing; empty: it would open the name."""
-    from dashboard.rungs import rung_title
+    from dashboard.insight.rungs import rung_title
     from gateway.cli.school import opened
     from policies.changes import add_unblock
     from policies.decide import Block, decide

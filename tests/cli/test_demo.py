@@ -17,7 +17,7 @@ import pytest
 from typer.main import get_command
 
 from blocklists.compile import compile_starter
-from dashboard.explanation import word
+from dashboard.insight.explanation import word
 from filters.domain_index import DomainIndex
 from gateway.cli import build
 from gateway.cli.demo import program

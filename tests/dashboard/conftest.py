@@ -21,9 +21,9 @@ from dashboard.access import Role, Scope
 from dashboard.app import build
 from dashboard.box import WorkerReport
 from dashboard.changes import Changes
+from dashboard.insight.statistics import Fold
 from dashboard.school import School
 from dashboard.site import Site
-from dashboard.statistics import Fold
 from dashboard.store import people
 from dashboard.store.engine import Store
 from dashboard.store.tables import assignments, metadata

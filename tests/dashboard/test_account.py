@@ -6,9 +6,9 @@ import pyotp
 import pytest
 from sqlalchemy import select, update
 
-from dashboard import passwords
 from dashboard.access import Role, Scope
 from dashboard.pages.account import SCOPE_TITLES, SCOPES
+from dashboard.signing_in import passwords
 from dashboard.store.people import fingerprint
 from dashboard.store.tables import audit, recovery_codes, sessions, tokens
 from dashboard.store.tables import people as people_table

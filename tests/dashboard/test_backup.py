@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import JSON, Boolean, Float, Integer, LargeBinary, func, insert, select, text, update
 
-from dashboard import backup, restoring
 from dashboard.access import Role, Scope
-from dashboard.backup import BadBackup, Source, make, sealed
-from dashboard.restoring import restore
-from dashboard.sealing import PART, BadSeal, seal, unseal
+from dashboard.backups import backup, restoring
+from dashboard.backups.backup import BadBackup, Source, make, sealed
+from dashboard.backups.restoring import restore
+from dashboard.backups.sealing import PART, BadSeal, seal, unseal
 from dashboard.store.engine import Store, StoreTrouble
 from dashboard.store.migrating import bring_up_to_date
 from dashboard.store.tables import audit, metadata, people, sessions

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import insert, select
 from starlette.testclient import TestClient
 
-from dashboard import reports
 from dashboard.block_page.app import ASK, REPORT, STYLE, build_block_page
 from dashboard.block_page.words import GENTLE
 from dashboard.catalogue import translator
-from dashboard.report_words import kind_title
+from dashboard.reporting import reports
+from dashboard.reporting.words import kind_title
 from dashboard.store.tables import reports as reports_table
 from dashboard.store.tables import requests as requests_table
 from filters.category import CATEGORIES

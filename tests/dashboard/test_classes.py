@@ -693,7 +693,7 @@ def blocked_names(web) -> dict[str, str]:
 
 class TestTheClassPage:
     def test_what_was_blocked_in_the_lesson_without_small_cells(self, web):
-        from dashboard.statistics import Blocked, Minute
+        from dashboard.insight.statistics import Blocked, Minute
 
         rows = (
             Blocked("6a1", "social", "category", "www.facebook.com", 40, 0b111111),
@@ -765,7 +765,7 @@ class Listening:
 class TestLive:
     @pytest.fixture(autouse=True)
     def quick(self, web):
-        from dashboard.class_live import Live, Pace
+        from dashboard.lessons.live import Live, Pace
 
         web.site.classes.live = Live(web.site, Pace(look=0.01, requests=0.01, sessions=0.01))
 
@@ -848,7 +848,7 @@ class TestLive:
     def test_one_person_does_not_take_every_place(self, web):
         from contextlib import AsyncExitStack
 
-        from dashboard.class_live import PER_SESSION
+        from dashboard.lessons.live import PER_SESSION
 
         web.as_person("co-lan")
         visitor = web.as_person("thay-minh")
@@ -868,7 +868,7 @@ class TestLive:
         assert web.run(scenario) == (503, 200)
 
     def test_there_is_an_end_to_how_many_listen(self, web, monkeypatch):
-        monkeypatch.setattr("dashboard.class_live.LISTENERS", 0)
+        monkeypatch.setattr("dashboard.lessons.live.LISTENERS", 0)
         assert web.as_person("co-lan").get("/live/classes").status_code == 503
 
     def test_the_look_round_stops_with_the_last_listener_and_starts_again(self, web):

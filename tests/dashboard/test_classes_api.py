@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from dashboard.access import Scope
-from dashboard.statistics import Blocked, Minute
+from dashboard.insight.statistics import Blocked, Minute
 from dashboard.store.tables import audit, site_sets
 from policies.state import read_state
 from tests.dashboard.conftest import NOW

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import csv_tables
-from dashboard.csv_tables import Column
 from dashboard.refusal import Refused
+from dashboard.tables import csv_tables
+from dashboard.tables.csv_tables import Column
 
 COLUMNS = (Column("login", ("tên đăng nhập",), required=True), Column("name", ("họ tên",)), Column("classes", ("lớp",)))
 ROW = {"login": "co-lan", "name": "Nguyễn Thị Lan", "classes": "6a1, 6a2"}

@@ -5,11 +5,11 @@ import re
 import pytest
 from sqlalchemy import select
 
-from dashboard import devices
 from dashboard.box import Neighbour
 from dashboard.refusal import Refused
+from dashboard.settings import devices
+from dashboard.settings.vendors import vendors_of
 from dashboard.store.tables import audit, device_labels
-from dashboard.vendors import vendors_of
 from policies.state import read_state, update_state
 
 IPAD, PHONE = "f0:18:98:00:00:01", "02:00:00:00:00:02"

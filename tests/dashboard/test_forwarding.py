@@ -13,8 +13,8 @@ from cryptography.exceptions import InvalidSignature
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import forwarding
-from dashboard.forwarding import FORMAT, TYPE, BadKey, NotTaken, Webhook, document, have_key, post, read_key, site_of
+from dashboard.reporting import forwarding
+from dashboard.reporting.forwarding import FORMAT, TYPE, BadKey, NotTaken, Webhook, document, have_key, post, read_key, site_of
 from dashboard.store.reports import Report, Step
 from tests.dashboard.recipients import thumbprint, unpacked, verified, webhook
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from sqlalchemy import select
 
-from dashboard import groups
+from dashboard.settings import groups
 from dashboard.store.tables import audit
 from policies.load import load
 

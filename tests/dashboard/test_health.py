@@ -15,14 +15,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from sqlalchemy import insert
 
-import dashboard.looking
+import dashboard.insight.looking
 import gateway
-from dashboard import health
 from dashboard.access import Scope
 from dashboard.box import UpstreamHealth, WorkerReport
 from dashboard.catalogue import translator
-from dashboard.health import DAY, Certificate, Disk, Facts, Level, checks, worst
-from dashboard.looking import certificate
+from dashboard.insight import health
+from dashboard.insight.health import DAY, Certificate, Disk, Facts, Level, checks, worst
+from dashboard.insight.looking import certificate
 from dashboard.pages.health import ICONS, level_title, subject
 from dashboard.store.tables import requests
 from filters.message import Message, said

@@ -97,7 +97,7 @@ def test_old_sessions_end_and_a_second_factor_is_still_asked_for(web, it):
 
 
 def test_of_two_who_take_one_link_up_at_once_one_gets_in(web, it):
-    from dashboard import inviting
+    from dashboard.staff import inviting
 
     token = link_for(web, it, "co-lan").rpartition("/")[2]
 

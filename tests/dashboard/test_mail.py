@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 import pytest
 import trustme
 
-from dashboard import mail as module
 from dashboard.catalogue import translator
-from dashboard.forwarding import NotTaken
-from dashboard.mail import Server, message, send
+from dashboard.reporting import mail as module
+from dashboard.reporting.forwarding import NotTaken
+from dashboard.reporting.mail import Server, message, send
 from policies.model import Mail
 from tests.dashboard.recipients import free_port, mail_server
 

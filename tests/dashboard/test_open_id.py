@@ -11,8 +11,8 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 from sqlalchemy import select, update
 
-from dashboard import open_id
 from dashboard.access import Role
+from dashboard.signing_in import open_id
 from dashboard.store.tables import audit, sessions
 from dashboard.store.tables import people as people_table
 from tests.dashboard.conftest import NOW

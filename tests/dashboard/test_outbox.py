@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from dashboard import outbox, reports
 from dashboard.catalogue import translator
-from dashboard.forwarding import KEY_FILE
-from dashboard.outbox import FIRST, LONGEST, LOOK_FOR_RECIPIENT, forward, pause, trouble_said
+from dashboard.reporting import outbox, reports
+from dashboard.reporting.forwarding import KEY_FILE
+from dashboard.reporting.outbox import FIRST, LONGEST, LOOK_FOR_RECIPIENT, forward, pause, trouble_said
 from dashboard.store import outbox as store
 from dashboard.store.engine import StoreTrouble
 from dashboard.store.tables import audit, report_steps
@@ -91,7 +91,7 @@ def accepted(web):
 
 
 def jwk(directory):
-    from dashboard.forwarding import read_key
+    from dashboard.reporting.forwarding import read_key
 
     return dict(read_key(directory / KEY_FILE).public)
 

@@ -9,7 +9,7 @@ from time import perf_counter
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
-from dashboard import passwords
+from dashboard.signing_in import passwords
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from datetime import date
 import pytest
 from sqlalchemy import select
 
-from dashboard import inviting
 from dashboard.access import Role, Scope
+from dashboard.staff import inviting
 from dashboard.store.tables import assignments, audit, people, sessions
 
 HOSTILE = ["<script>alert(1)</script>", "a\u202eb", "x" * 10_000, "nul\0byte", "\u200b", "   ", "tab\tname", "Nguyễn\nLan"]

@@ -13,8 +13,8 @@ from dashboard.access import Access
 from dashboard.app import pages
 from dashboard.block_page.app import ASK, REPORT, build_block_page
 from dashboard.box import Neighbour
-from dashboard.report_words import KINDS
-from dashboard.statistics import Blocked, Cell, Minute
+from dashboard.insight.statistics import Blocked, Cell, Minute
+from dashboard.reporting.words import KINDS
 from dashboard.store import statistics
 from dashboard.store.people import fingerprint
 from dashboard.store.tables import assignments, device_labels, people, requests, sessions, site_sets

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
-from dashboard import reports
 from dashboard.access import Scope
 from dashboard.refusal import Refused
-from dashboard.report_words import KINDS
-from dashboard.reports import moves, new_number
+from dashboard.reporting import reports
+from dashboard.reporting.reports import moves, new_number
+from dashboard.reporting.words import KINDS
 from dashboard.store.reports import CLOSED, STATES, Report
 from dashboard.store.tables import audit, outbox, report_steps
 from dashboard.store.tables import reports as table

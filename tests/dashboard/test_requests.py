@@ -6,8 +6,8 @@ import re
 import pytest
 from sqlalchemy import insert, select
 
-from dashboard import requests
 from dashboard.access import Scope
+from dashboard.lessons import requests
 from dashboard.store import requests as store
 from dashboard.store.tables import audit
 from dashboard.store.tables import requests as table

@@ -76,7 +76,7 @@ def test_a_report_that_the_province_has_not_accepted_is_never_forgotten(store, l
 
 
 def test_the_statistics_begin_where_they_begin(store, loop):
-    from dashboard.statistics import Cell
+    from dashboard.insight.statistics import Cell
     from dashboard.store.statistics import day_of, fold_in
 
     async def fold(hour):

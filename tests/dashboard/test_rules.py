@@ -5,9 +5,9 @@ import re
 import pytest
 from sqlalchemy import select
 
-from dashboard import rules
 from dashboard.access import Scope
 from dashboard.refusal import Refused
+from dashboard.settings import rules
 from dashboard.store.tables import audit, sessions
 from filters.name import normalise
 from policies.decide import Block, decide

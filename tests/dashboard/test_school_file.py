@@ -6,10 +6,10 @@ import stat
 import pytest
 from sqlalchemy import select
 
-from dashboard import school_file
 from dashboard.access import Person, Role
 from dashboard.refusal import Refused
-from dashboard.school_text import remove_in, set_in
+from dashboard.settings import school_file
+from dashboard.settings.school_text import remove_in, set_in
 from dashboard.store.audit import Entry
 from dashboard.store.engine import StoreTrouble
 from dashboard.store.tables import audit

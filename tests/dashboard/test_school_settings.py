@@ -4,11 +4,11 @@ import re
 import pytest
 from sqlalchemy import select
 
-from dashboard import school_file
 from dashboard.access import Scope
 from dashboard.refusal import Refused
-from dashboard.school_settings import parse_forward, put
-from dashboard.school_text import Text
+from dashboard.settings import school_file
+from dashboard.settings.school_settings import parse_forward, put
+from dashboard.settings.school_text import Text
 from dashboard.store.tables import audit
 from policies.load import load, parse
 from tests.dashboard.conftest import PROVINCE

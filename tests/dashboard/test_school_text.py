@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.school_text import Text, add_item, find, item, plain, remove_in, remove_item, set_in
+from dashboard.settings.school_text import Text, add_item, find, item, plain, remove_in, remove_item, set_in
 from policies.document import read
 
 FILE = """\

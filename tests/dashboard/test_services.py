@@ -4,9 +4,9 @@ import re
 import pytest
 from sqlalchemy import select
 
-from dashboard import school_file
 from dashboard.refusal import Refused
-from dashboard.services import Target, blocked, found, parse_target
+from dashboard.settings import school_file
+from dashboard.settings.services import Target, blocked, found, parse_target
 from dashboard.store.tables import audit
 from filters.service import CATALOGUE, SERVICES
 from policies.load import load

@@ -8,9 +8,9 @@ import pytest
 import yaml
 from sqlalchemy import select
 
-from dashboard import setting_up
 from dashboard.access import Role
-from dashboard.setting_up import Row, identifier, named
+from dashboard.signing_in import setting_up
+from dashboard.signing_in.setting_up import Row, identifier, named
 from dashboard.store.tables import audit, people
 from policies.load import load
 from tests.dashboard.conftest import PASSWORD, PROVINCE

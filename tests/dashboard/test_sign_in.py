@@ -10,8 +10,9 @@ from argon2 import PasswordHasher
 from sqlalchemy import insert, select, update
 from starlette.testclient import TestClient
 
-from dashboard import passwords, sign_in, totp
 from dashboard.access import Role
+from dashboard.signing_in import entry as sign_in
+from dashboard.signing_in import passwords, totp
 from dashboard.store import people as people_of
 from dashboard.store.tables import audit, recovery_codes, sessions
 from dashboard.store.tables import people as people_table

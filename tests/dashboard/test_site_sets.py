@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, select
 
 from dashboard.access import Scope
+from dashboard.lessons.site_sets import parse_sites, site_name
 from dashboard.refusal import Refused
-from dashboard.site_sets import parse_sites, site_name
 from dashboard.store.tables import audit, site_sets
 from dashboard.store.tables import people as people_table
 from filters.name import InvalidName

@@ -9,9 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from publicsuffixlist import PublicSuffixList
 
-from dashboard import statistics
-from dashboard.statistics import VISIBLE_FROM, Answered, Blocked, Cell, Fold, Minute, Row, devices, parse, registered_domain, visible
-from dashboard.statistics_folder import FOLDER, Folder, pending
+from dashboard.insight import statistics
+from dashboard.insight.statistics import (
+    VISIBLE_FROM,
+    Answered,
+    Blocked,
+    Cell,
+    Fold,
+    Minute,
+    Row,
+    devices,
+    parse,
+    registered_domain,
+    visible,
+)
+from dashboard.insight.statistics_folder import FOLDER, Folder, pending
 
 HOUR = 1_790_002_800
 NOW = float(HOUR + 1800)

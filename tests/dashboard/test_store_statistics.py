@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from dashboard.statistics import Cell
+from dashboard.insight.statistics import Cell
 from dashboard.store import statistics as counts
 from dashboard.store.engine import Store
 from dashboard.store.retention import forget_old

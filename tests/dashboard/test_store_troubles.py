@@ -253,7 +253,7 @@ def test_no_space_for_a_backup_is_said_in_words(web, monkeypatch):
     def full(folder):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("dashboard.backing_up._aside", full)
+    monkeypatch.setattr("dashboard.backups.backing_up._aside", full)
     answer = web.as_person("quan-tri").post("/backup", {}, seen="/backup")
     assert answer.status_code == 503
     assert "No space left" in answer.text

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.throttle import ADDRESS, DEVICE, PAIR, SET_UP, STRANGERS, Limit, Throttle, code_limits, neighbourhood, password_limits
+from dashboard.signing_in.throttle import (
+    ADDRESS,
+    DEVICE,
+    PAIR,
+    SET_UP,
+    STRANGERS,
+    Limit,
+    Throttle,
+    code_limits,
+    neighbourhood,
+    password_limits,
+)
 
 NOW = 1_800_000_000.0
 ALONE = ((("only",), Limit(3, 60)),)

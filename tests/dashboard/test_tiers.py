@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
-from dashboard import school_file
 from dashboard.access import Scope
 from dashboard.refusal import Refused
-from dashboard.school_text import Text
+from dashboard.settings import school_file
+from dashboard.settings.school_text import Text
+from dashboard.settings.tiers import BLOCKABLE, LIFTABLE, add_tier, base_of, put_tier, remove_tier, reset_tier
 from dashboard.store.tables import audit
-from dashboard.tiers import BLOCKABLE, LIFTABLE, add_tier, base_of, put_tier, remove_tier, reset_tier
 from filters.category import CATEGORIES
 from policies.load import load, parse
 from policies.model import Titles

@@ -9,9 +9,8 @@ from sqlalchemy import select, update
 
 from dashboard.access import Scope
 from dashboard.catalogue import translator
-from dashboard.school_text import Text, plain
-from dashboard.store.tables import audit, people
-from dashboard.timetable import (
+from dashboard.settings.school_text import Text, plain
+from dashboard.settings.timetable import (
     DAY,
     PRESETS,
     LessonRow,
@@ -26,6 +25,7 @@ from dashboard.timetable import (
     rule_id,
     week_of,
 )
+from dashboard.store.tables import audit, people
 from policies.load import load
 from policies.model import Timetable, TimetableRule
 from policies.school_time import parse_range

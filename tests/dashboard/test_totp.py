@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from dashboard import totp
+from dashboard.signing_in import totp
 
 SECRET = b32encode(b"12345678901234567890").decode()
 RFC_6238 = [

@@ -86,7 +86,11 @@ def place(tmp_path_factory) -> Iterator[Place]:
         try:
             eventually(lambda: here.dig("fun88.com") == BOX, "the resolver answers with the page's address", 30)
             eventually(lambda: here.pupil.run("curl", "-s", f"http://{BOX}:8080/sign-in", check=False), "the dashboard answers", 30)
-            eventually(lambda: here.pupil.run("curl", "-s", "-H", "Accept: text/html", "http://fun88.com/", check=False), "the block page answers", 30)
+            eventually(
+                lambda: here.pupil.run("curl", "-s", "-H", "Accept: text/html", "http://fun88.com/", check=False),
+                "the block page answers",
+                30,
+            )
             yield here
         finally:
             process.terminate()

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gateway
-from dashboard.statistics import Answered, Blocked, Fold, devices, parse
+from dashboard.insight.statistics import Answered, Blocked, Fold, devices, parse
 from filters.bundle import SUBTREE, Source, write
 from gateway import netlink, runtime, statistics
 from gateway.hot import Subject, View

@@ -1,0 +1,1 @@
+"""What teachers do with a class: modes, unblocks, exam sites, pupils' requests."""

@@ -1,0 +1,1 @@
+"""Reports of harmful content, from whoever sends one to the province."""

@@ -1,0 +1,1 @@
+"""People and how they come: accounts, invitations, tables of teachers."""

@@ -1,0 +1,1 @@
+"""Tables that people bring: read as CSV, shown before anything is done, then done as one."""
