@@ -135,10 +135,10 @@ class Live:
 
     async def _end_strangers(self) -> None:
         """End the streams of those who are no longer who they were."""
-        sessions = {listener.person.session for listener in self._listeners}
+        asked = list(self._listeners)  # whoever comes while the store is read is looked at the next time
         async with self._site.store.read() as connection:
-            known = await still_signed_in(connection, sessions, self._site.clock())
-        for listener in self._listeners:
+            known = await still_signed_in(connection, {listener.person.session for listener in asked}, self._site.clock())
+        for listener in asked:
             person = listener.person
             if known.get(person.session) != (person.role, person.language, person.classes):
                 listener.end()

@@ -259,7 +259,7 @@ def test_the_disk_and_the_store_are_looked_at(web, monkeypatch):
     def broken(path):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(dashboard.looking.os, "statvfs", broken)
+    monkeypatch.setattr(dashboard.insight.looking.os, "statvfs", broken)
     (web.site.config.parent / "province.yaml").write_text("name: [")
     found = {check["id"]: check for check in web.client.get("/api/v1/health", headers=web.token("quan-tri")).json()["checks"]}
     assert found["disk"]["level"] == "bad"

@@ -146,7 +146,7 @@ def test_a_full_disk_or_a_read_only_folder_is_told_in_words_and_leaves_everythin
         elif broken == "replace":
             patched.setattr("pathlib.Path.replace", fail)
         else:
-            patched.setattr("dashboard.school_file.os.fsync", fail)
+            patched.setattr("dashboard.settings.school_file.os.fsync", fail)
         with pytest.raises(Refused, match=os.strerror(code)) as refused:
             edit(web, rename("X"))
     assert refused.value.status == 503
