@@ -11,8 +11,8 @@ STAMP := $(VENV)/.installed
 PACKETS ?= 200000
 BENCH ?=
 DEMO ?=
-# Tests that neither share ports nor look at the machine's load: two at a time.
-SIDE_BY_SIDE := tests/attacks tests/blocklists tests/cli tests/dashboard tests/filters tests/policies
+# Tests that neither share ports nor look at the machine's load: side by side.
+SIDE_BY_SIDE := tests/attacks tests/blocklists tests/browser tests/cli tests/dashboard tests/filters tests/policies
 
 .PHONY: run test check bench fuzz install lock clean
 
@@ -20,7 +20,7 @@ run: install
 	@$(BIN)/manglanh demo $(DEMO)
 
 test: install
-	$(BIN)/pytest -n 2 $(SIDE_BY_SIDE)
+	$(BIN)/pytest -n 3 --dist loadfile $(SIDE_BY_SIDE)
 	$(BIN)/pytest $(addprefix --ignore=,$(SIDE_BY_SIDE))
 	MANGLANH_PURE=1 $(BIN)/pytest tests/gateway tests/fuzz
 

@@ -23,7 +23,7 @@ for _talkative in ("aiosqlite", "sqlalchemy.engine"):  # at DEBUG they would wri
 
 BUSY = 2.0
 """seconds to wait for another process that writes (a backup, for example)"""
-CONNECTIONS = 4
+CONNECTIONS = 3
 POOL_WAIT = 5.0
 CONNECT_WAIT = 5.0
 ANSWER_WAIT = 60.0
@@ -146,7 +146,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     """WAL, so that pages are read while something is written; every commit is synced, so that what was said to be saved is."""
     connection.isolation_level = None  # transactions are begun below, not by the driver in the middle of them
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=1000", "cache_size=-2000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=1000", "cache_size=-500"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -1,6 +1,5 @@
 """`manglanh backup` and `manglanh restore`: everything that people have set and that the store knows, in one file."""
 
-import asyncio
 import os
 import sys
 import time
@@ -112,6 +111,8 @@ def _passphrase(file: Path | None, _: Translate, *, new: bool) -> str:
 
 def _run(work: Coroutine[Any, Any, Result], _: Translate) -> Result:
     """What came of it, or in words why nothing did."""
+    import asyncio
+
     from dashboard.backups.backup import BadBackup
     from dashboard.store.engine import StoreTrouble
     from filters.message import said
@@ -129,6 +130,7 @@ def _run(work: Coroutine[Any, Any, Result], _: Translate) -> Result:
 
 async def _write(source: "Source", file: Path, passphrase: str) -> None:
     """Whole or not at all."""
+    import asyncio
     import tempfile
 
     from dashboard.backups.backup import make, sealed

@@ -125,7 +125,7 @@ class Browser:
     def get(self, path: str, host: str = "") -> tuple[int, bytes, float]:
         """Status, body, seconds."""
         headers = (
-            {"Accept-Encoding": "identity"}
+            {"Accept": "text/html", "Accept-Encoding": "identity"}
             | ({"Cookie": f"manglanh={self.token}"} if self.token else {})
             | ({"Host": host} if host else {})
         )
