@@ -20,7 +20,7 @@ run: install
 	@$(BIN)/manglanh demo $(DEMO)
 
 test: install
-	$(BIN)/pytest -n 3 --dist loadfile $(SIDE_BY_SIDE)
+	$(BIN)/pytest -n 2 --dist loadfile $(SIDE_BY_SIDE)
 	$(BIN)/pytest $(addprefix --ignore=,$(SIDE_BY_SIDE))
 	MANGLANH_PURE=1 $(BIN)/pytest tests/gateway tests/fuzz
 
