@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from dashboard.box import Box
 from dashboard.insight.explanation import Asked, Explanation, explain
+from dashboard.lessons.site_sets import parse_site
 from dashboard.refusal import Refused
 from dashboard.school import View
 from filters.message import Message
-from filters.name import InvalidName, normalise
 
 QTYPES = {"A": 1, "AAAA": 28, "HTTPS": 65, "CNAME": 5, "MX": 15, "TXT": 16}
 
@@ -22,17 +21,6 @@ class Question:
     device: str = ""
     """an address or a MAC; speaks where no group is given"""
     rtype: str = "A"
-
-
-def typed_name(text: str) -> str:
-    """The canonical name in what somebody typed or pasted. Raises Refused."""
-    text = text.strip()
-    try:
-        return normalise(urlsplit(text if "//" in text else f"//{text}").hostname or "")
-    except (InvalidName, ValueError):
-        raise Refused(
-            Message("{text!r} is not the name of a site, such as tiktok.com.", text=text[:100]), status=422, field="name"
-        ) from None
 
 
 def group_of(question: Question, view: View, box: Box) -> str:
@@ -60,7 +48,7 @@ def group_of(question: Question, view: View, box: Box) -> str:
 
 def answer(question: Question, view: View, box: Box, now: float) -> Explanation:
     """What becomes of the name now, and why. Raises Refused."""
-    name = typed_name(question.name)
+    name = parse_site(question.name)
     group = group_of(question, view, box)
     qtype = QTYPES.get(question.rtype)
     if qtype is None:

@@ -8,7 +8,6 @@ says is carried out only after its warning was read. Rules in the school's file 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
 from typing import Literal
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 from publicsuffixlist import PublicSuffixList
 
 from dashboard.access import Person
+from dashboard.insight.statistics import public_suffixes
 from dashboard.refusal import Refused
 from dashboard.school import View
 from dashboard.site import Site
@@ -122,14 +122,9 @@ def _host(typed: str) -> tuple[str, str]:
     return re.sub(r":[0-9]*\Z", "", host).removeprefix("*."), path
 
 
-@lru_cache(maxsize=1)
-def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList()
-
-
 def is_public_suffix(name: str) -> bool:
     """Whether anybody may register names below it: ``vn``, ``com.vn``, ``github.io``."""
-    return str(_suffixes().publicsuffix(name)) == name
+    return str(public_suffixes().publicsuffix(name)) == name
 
 
 def _is_registry(name: str) -> bool:
